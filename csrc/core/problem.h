@@ -1,0 +1,85 @@
+// What is to be computed: plain descriptions, constant for a call, no pointers.
+#ifndef FASTCONV_CORE_PROBLEM_H_
+#define FASTCONV_CORE_PROBLEM_H_
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace fastconv {
+
+enum class Activation { kLinear, kRelu, kLeakyRelu };
+
+// Max pooling of a feature map. Beside the maxima it yields one code per pooled cell: the position
+// of the first maximum in its window (row * window.w + column) and, in the code type's top bit,
+// whether the maximum is positive (backward needs no more: not the map, not the activation).
+struct MaxPoolSpec {
+  bool enabled = false;
+  Window2D window;                           // in = size of the map, out = size of the pooled map
+  DataType code_type = DataType::kUint8;     // kUint8 up to 128 positions, kInt32 beyond
+
+  static constexpr int64_t kMaxUint8Positions = 128;
+  int64_t positions() const { return window.h.window * window.w.window; }
+};
+
+// A 2-D convolution, NHWC activations and HWIO filters, TensorFlow's cross-correlation:
+//   z[n, i, j, k] = sum over r, s, c of
+//     x[n, i * stride - pad + r * dilation, j * ..., g * C/G + c] * filter[r, s, c, k],
+// where g = k / (K/G) is the group of output channel k.
+struct Conv2DProblem {
+  DataType dtype = DataType::kFloat32;
+  int64_t batch = 0;
+  int64_t in_channels = 0;
+  int64_t out_channels = 0;
+  int64_t groups = 1;
+  Window2D window;
+
+  int64_t in_channels_per_group() const { return in_channels / groups; }
+  int64_t out_channels_per_group() const { return out_channels / groups; }
+  int64_t filter_size() const {
+    return window.h.window * window.w.window * in_channels_per_group() * out_channels;
+  }
+  int64_t output_pixels() const { return batch * window.h.out * window.w.out; }
+};
+
+// Stages after the convolution: y = pool(activation(z + bias)).
+struct Epilogue {
+  bool has_bias = false;
+  Activation activation = Activation::kLinear;
+  float negative_slope = 0.0f;   // of kLeakyRelu, >= 0
+  MaxPoolSpec pool;
+};
+
+struct FusedConv2DProblem {
+  Conv2DProblem conv;
+  Epilogue epilogue;
+  // Forward only: also the mean and the population variance of z + bias over N, H, W, per channel.
+  // Needs a linear epilogue without pooling.
+  bool batch_statistics = false;
+};
+
+// Batch normalisation of z [rows = N*H*W, channels] by its own statistics, then activation and pooling:
+//   y = pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta)).
+struct FusedBatchNormProblem {
+  DataType dtype = DataType::kFloat32;
+  int64_t batch = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t channels = 0;
+  float epsilon = 1e-3f;
+  bool has_gamma = true;
+  bool has_beta = true;
+  Epilogue epilogue;   // has_bias is unused
+};
+
+struct MaxPoolProblem {
+  DataType dtype = DataType::kFloat32;
+  int64_t batch = 0;
+  int64_t channels = 0;
+  MaxPoolSpec pool;
+};
+
+}  // namespace fastconv
+
+#endif  // FASTCONV_CORE_PROBLEM_H_
