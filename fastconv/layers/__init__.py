@@ -1,0 +1,6 @@
+"""Keras layers, in the conventions of `keras.layers`."""
+
+from fastconv.layers.fused_conv2d import FusedConv2D
+from fastconv.layers.max_pooling2d import MaxPooling2D
+
+__all__ = ["FusedConv2D", "MaxPooling2D"]

@@ -1,0 +1,77 @@
+"""The convolution block that all systems are made of, in stock layers or as one fused layer."""
+
+from dataclasses import dataclass
+
+from keras import layers
+
+from fastconv.layers import FusedConv2D
+
+BACKENDS = ("fastconv", "stock")
+
+
+@dataclass(frozen=True)
+class ConvolutionBlock:
+    """Makes convolution, batch normalisation, activation and max pooling for one backend.
+
+    Attributes:
+        backend: `"fastconv"` for one `FusedConv2D`, `"stock"` for layers of `keras.layers`. The two
+            have equal weights in equal order.
+    """
+
+    backend: str
+
+    def __call__(
+        self,
+        filters,
+        kernel_size=3,
+        padding="same",
+        activation="relu",
+        batch_norm=False,
+        pool_size=None,
+        kernel_regularizer=None,
+        name=None,
+        pool_name=None,
+    ):
+        """Returns the block's layers.
+
+        Args:
+            filters: int, the number of output channels.
+            kernel_size: int. Defaults to `3`.
+            padding: `"valid"` or `"same"`. Defaults to `"same"`.
+            activation: `"relu"`, or a new `keras.layers.LeakyReLU`. Defaults to `"relu"`.
+            batch_norm: bool. Defaults to `False`.
+            pool_size: int, or None for no pooling. Defaults to `None`.
+            kernel_regularizer: Defaults to `None`.
+            name: string, the convolution's name. Defaults to `None`.
+            pool_name: string, the name of the stock pooling layer. Defaults to `None`.
+
+        Returns:
+            List of layers.
+        """
+        convolution = dict(
+            filters=filters,
+            kernel_size=kernel_size,
+            padding=padding,
+            kernel_regularizer=kernel_regularizer,
+            name=name,
+        )
+        if self.backend == "fastconv":
+            return [
+                FusedConv2D(
+                    **convolution,
+                    activation=activation,
+                    batch_norm=batch_norm,
+                    pool_size=pool_size,
+                )
+            ]
+        if batch_norm:
+            stock = [
+                layers.Conv2D(**convolution),
+                layers.BatchNormalization(),
+                layers.Activation(activation) if isinstance(activation, str) else activation,
+            ]
+        else:
+            stock = [layers.Conv2D(**convolution, activation=activation)]
+        if pool_size is not None:
+            stock.append(layers.MaxPooling2D(pool_size, name=pool_name))
+        return stock

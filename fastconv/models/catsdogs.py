@@ -1,0 +1,30 @@
+"""catsdogs: two classes of 64x64x3 images, one sigmoid output."""
+
+import keras
+from keras import layers
+
+from fastconv.models.system import System
+
+
+def _layers(convolution, classes, variant):
+    return [
+        *convolution(32, padding="valid", pool_size=2),
+        *convolution(64, padding="valid", pool_size=2),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+        layers.Dropout(0.2),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+
+
+SYSTEM = System(
+    name="catsdogs",
+    input_shape=(64, 64, 3),
+    classes=2,
+    batch_size=32,
+    loss="binary_crossentropy",
+    # 1.0 is the rate of Adadelta's authors, and was Keras's default when this system was written.
+    optimizer=lambda: keras.optimizers.Adadelta(1.0),
+    layers=_layers,
+    max_classes=2,
+)

@@ -1,0 +1,34 @@
+"""food101: 10 of 101 food classes, 128x128x3 images."""
+
+import keras
+from keras import layers
+
+from fastconv.models.system import System
+
+
+def _layers(convolution, classes, variant):
+    stages = []
+    for filters, kernel_size, pool_size in ((32, 3, 2), (64, 3, 2), (128, 3, 2), (512, 5, 4)):
+        stages += [
+            *convolution(filters, kernel_size),
+            *convolution(filters, kernel_size, padding="valid", pool_size=pool_size),
+            layers.Dropout(0.2),
+        ]
+    return [
+        *stages,
+        layers.Flatten(),
+        layers.Dense(1024, activation="relu"),
+        layers.Dropout(0.5),
+        layers.Dense(classes, activation="softmax"),
+    ]
+
+
+SYSTEM = System(
+    name="food101",
+    input_shape=(128, 128, 3),
+    classes=10,
+    batch_size=32,
+    loss="categorical_crossentropy",
+    optimizer=lambda: keras.optimizers.RMSprop(1e-4),
+    layers=_layers,
+)

@@ -1,0 +1,226 @@
+"""Fused batch normalisation: forward functions and the gradient."""
+
+import tensorflow as tf
+
+from fastconv import config, native
+from fastconv.ops import arguments, reference
+from fastconv.ops.conv2d import conv2d_batch_statistics, fused_conv2d
+from fastconv.ops.statistics import combined_statistics, replica_sums, samples_per_channel
+
+_ATTRIBUTES = (
+    "epsilon",
+    "activation",
+    "negative_slope",
+    "pool_size",
+    "pool_strides",
+    "pool_padding",
+)
+
+
+def fused_batch_norm(
+    z,
+    mean,
+    variance,
+    gamma=None,
+    beta=None,
+    epsilon=1e-3,
+    activation=None,
+    negative_slope=0.3,
+    pool_size=None,
+    pool_strides=None,
+    pool_padding="valid",
+    synchronized=False,
+):
+    """Computes `max_pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta))`.
+
+    `mean` and `variance` must be the statistics of `z` over batch, height and width (over all
+    replicas, where `synchronized`), as from `conv2d_batch_statistics`: the gradient on `z` is the
+    total one, with what reaches it through the statistics, which get no gradient of their own.
+    It can be taken once, not twice.
+
+    Args:
+        z: tensor `(batch, height, width, channels)` of float32, bfloat16, float16 or float64.
+        mean: tensor `(channels,)`, float64 for a float64 `z`, else float32.
+        variance: tensor like `mean`, the population variance.
+        gamma: tensor like `mean`, or None for 1. Defaults to `None`.
+        beta: tensor like `mean`, or None for 0. Defaults to `None`.
+        epsilon: float, added to the variance. Defaults to `1e-3`.
+        activation: None or `"linear"`, `"relu"`, `"leaky_relu"`. Defaults to `None`.
+        negative_slope: float >= 0, slope of `"leaky_relu"` below zero. Defaults to `0.3`.
+        pool_size: int or pair of ints, the max pooling window; None for no pooling. Defaults to
+            `None`.
+        pool_strides: int or pair of ints; None means `pool_size`. Defaults to `None`.
+        pool_padding: `"valid"` or `"same"`. Defaults to `"valid"`.
+        synchronized: bool, whether the statistics are those over all replicas; then backward
+            sums over them as well. Defaults to `False`.
+
+    Returns:
+        Tensor `(batch, out_height, out_width, channels)` of the type of `z`.
+
+    Raises:
+        ValueError: an argument that does not fit, or a tensor whose type, rank or channels do not.
+    """
+    block = arguments.block(activation, negative_slope, pool_size, pool_strides, pool_padding)
+    z = arguments.tensor(z, "z", 4)
+    channels, dtype = z.shape[3], arguments.accumulation_type(z.dtype)
+    mean, variance, gamma, beta = (
+        arguments.channel_vector(value, name, channels, dtype)
+        for name, value in (
+            ("mean", mean),
+            ("variance", variance),
+            ("gamma", gamma),
+            ("beta", beta),
+        )
+    )
+    if not config.native_enabled():
+        return reference.fused_batch_norm(
+            z,
+            mean,
+            variance,
+            gamma,
+            beta,
+            epsilon,
+            activation,
+            negative_slope,
+            pool_size,
+            pool_strides,
+            pool_padding,
+            synchronized,
+        )
+    y, _ = native.ops().fastconv_fused_batch_norm(
+        z=z,
+        mean=mean,
+        variance=variance,
+        gamma=arguments.absent(dtype) if gamma is None else gamma,
+        beta=arguments.absent(dtype) if beta is None else beta,
+        epsilon=float(epsilon),
+        synchronized=bool(synchronized),
+        **block,
+    )
+    return y
+
+
+@tf.RegisterGradient("Fastconv>FusedBatchNorm")
+def _fused_batch_norm_gradient(op, dy, _):
+    z, mean, variance, gamma, beta = op.inputs
+    attributes = {name: op.get_attr(name) for name in _ATTRIBUTES}
+    inputs = dict(z=z, mean=mean, variance=variance, gamma=gamma, beta=beta, code=op.outputs[1])
+    dgamma, dbeta = native.ops().fastconv_fused_batch_norm_grad_reduce(
+        **inputs, dy=dy, **attributes
+    )
+    sums = dgamma, dbeta, samples_per_channel(z, mean.dtype)
+    if op.get_attr("synchronized"):
+        sums = replica_sums(*sums)
+    dz = native.ops().fastconv_fused_batch_norm_grad_apply(
+        **inputs, dy=dy, dgamma=sums[0], dbeta=sums[1], count=sums[2], **attributes
+    )
+    # The gradients on gamma and beta stay those of this replica, as all weights' do: the optimizer
+    # sums them.
+    return (
+        dz,
+        None,
+        None,
+        None if arguments.is_absent(gamma) else dgamma,
+        None if arguments.is_absent(beta) else dbeta,
+    )
+
+
+def fused_conv2d_batch_norm(
+    x,
+    filter,
+    moving_mean,
+    moving_variance,
+    bias=None,
+    gamma=None,
+    beta=None,
+    training=False,
+    epsilon=1e-3,
+    synchronized=False,
+    strides=1,
+    padding="valid",
+    dilations=1,
+    activation=None,
+    negative_slope=0.3,
+    pool_size=None,
+    pool_strides=None,
+    pool_padding="valid",
+):
+    """Computes `max_pool(activation(batch_norm(conv2d(x, filter) + bias)))`.
+
+    In training the batch normalises itself; its statistics are returned for the moving averages.
+    In inference the moving statistics are folded into filter and bias (in float32, then rounded to
+    the type of `x`), and what is left is one fused convolution.
+
+    Args:
+        x: tensor `(batch, height, width, channels)` of float32, bfloat16, float16 or float64.
+        filter: tensor `(rows, columns, channels / groups, filters)` of the same type.
+        moving_mean: tensor `(filters,)`, float64 for a float64 `x`, else float32.
+        moving_variance: tensor like `moving_mean`.
+        bias: tensor `(filters,)` of the type of `x`, or None. Defaults to `None`.
+        gamma: tensor like `moving_mean`, or None for 1. Defaults to `None`.
+        beta: tensor like `moving_mean`, or None for 0. Defaults to `None`.
+        training: bool. Defaults to `False`.
+        epsilon: float, added to the variance. Defaults to `1e-3`.
+        synchronized: bool, whether the statistics of training are those over all replicas.
+            Defaults to `False`.
+        strides: int or pair of ints. Defaults to `1`.
+        padding: `"valid"`, `"same"` or `((top, bottom), (left, right))`. Defaults to `"valid"`.
+        dilations: int or pair of ints. Defaults to `1`.
+        activation: None or `"linear"`, `"relu"`, `"leaky_relu"`. Defaults to `None`.
+        negative_slope: float >= 0, slope of `"leaky_relu"` below zero. Defaults to `0.3`.
+        pool_size: int or pair of ints, the max pooling window; None for no pooling. Defaults to
+            `None`.
+        pool_strides: int or pair of ints; None means `pool_size`. Defaults to `None`.
+        pool_padding: `"valid"` or `"same"`. Defaults to `"valid"`.
+
+    Returns:
+        Tuple `(y, mean, variance)`: `y` of shape `(batch, out_height, out_width, filters)` and the
+        type of `x`, and the statistics that normalised it, of shape `(filters,)`.
+
+    Raises:
+        ValueError: an argument that does not fit, or a tensor whose type, rank or channels do not.
+    """
+    convolution = dict(strides=strides, padding=padding, dilations=dilations)
+    block = dict(
+        activation=activation,
+        negative_slope=negative_slope,
+        pool_size=pool_size,
+        pool_strides=pool_strides,
+        pool_padding=pool_padding,
+    )
+    if training:
+        z, mean, variance = conv2d_batch_statistics(x, filter, bias, **convolution)
+        if synchronized:
+            count = samples_per_channel(z, mean.dtype)
+            mean, variance, _ = combined_statistics(mean, variance, count)
+        y = fused_batch_norm(
+            z, mean, variance, gamma, beta, epsilon, synchronized=synchronized, **block
+        )
+        return y, mean, variance
+
+    x, filter, bias = arguments.convolution_inputs(x, filter, bias)
+    dtype = arguments.accumulation_type(x.dtype)
+    mean, variance, gamma, beta = (
+        arguments.channel_vector(value, name, filter.shape[3], dtype)
+        for name, value in (
+            ("moving_mean", moving_mean),
+            ("moving_variance", moving_variance),
+            ("gamma", gamma),
+            ("beta", beta),
+        )
+    )
+    scale = tf.math.rsqrt(variance + epsilon)
+    if gamma is not None:
+        scale *= gamma
+    offset = -mean if bias is None else tf.cast(bias, dtype) - mean
+    offset *= scale
+    if beta is not None:
+        offset += beta
+    y = fused_conv2d(
+        x,
+        tf.cast(tf.cast(filter, dtype) * scale, x.dtype),
+        tf.cast(offset, x.dtype),
+        **convolution,
+        **block,
+    )
+    return y, mean, variance

@@ -1,0 +1,122 @@
+"""The same functions in plain TensorFlow ops: the path with native ops switched off, and the tests' oracle.
+
+Arguments are those of the functions in `fastconv.ops`, which check them. As in the kernels, sums
+of 16-bit types are float32.
+"""
+
+import tensorflow as tf
+
+from fastconv.ops import arguments
+from fastconv.ops.statistics import combined_statistics, samples_per_channel
+
+
+def max_pool2d(x, pool_size=2, pool_strides=None, pool_padding="valid"):
+    """See `fastconv.ops.max_pool2d`; a window without a number yields what TensorFlow makes of it."""
+    if pool_strides is None:
+        pool_strides = pool_size
+    wide = tf.cast(x, arguments.accumulation_type(x.dtype))
+    return tf.cast(tf.nn.max_pool2d(wide, pool_size, pool_strides, pool_padding.upper()), x.dtype)
+
+
+def fused_conv2d(
+    x,
+    filter,
+    bias=None,
+    strides=1,
+    padding="valid",
+    dilations=1,
+    activation=None,
+    negative_slope=0.3,
+    pool_size=None,
+    pool_strides=None,
+    pool_padding="valid",
+):
+    """See `fastconv.ops.fused_conv2d`."""
+    z = _convolution(x, filter, bias, strides, padding, dilations)
+    y = _block(z, activation, negative_slope, pool_size, pool_strides, pool_padding)
+    return tf.cast(y, x.dtype)
+
+
+def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", dilations=1):
+    """See `fastconv.ops.conv2d_batch_statistics`."""
+    z = _convolution(x, filter, bias, strides, padding, dilations)
+    mean, variance = tf.nn.moments(z, [0, 1, 2])
+    return tf.cast(z, x.dtype), tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def fused_batch_norm(
+    z,
+    mean,
+    variance,
+    gamma=None,
+    beta=None,
+    epsilon=1e-3,
+    activation=None,
+    negative_slope=0.3,
+    pool_size=None,
+    pool_strides=None,
+    pool_padding="valid",
+    synchronized=False,
+):
+    """See `fastconv.ops.fused_batch_norm`."""
+    wide = tf.cast(z, mean.dtype)
+    own_mean, own_variance = tf.nn.moments(wide, [0, 1, 2])
+    if synchronized:
+        count = samples_per_channel(z, mean.dtype)
+        own_mean, own_variance, _ = combined_statistics(own_mean, own_variance, count)
+    mean = _value_with_gradient_of(mean, own_mean)
+    variance = _value_with_gradient_of(variance, own_variance)
+    a = tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon)
+    y = _block(a, activation, negative_slope, pool_size, pool_strides, pool_padding)
+    return tf.cast(y, z.dtype)
+
+
+def _value_with_gradient_of(value, other):
+    return tf.stop_gradient(value) + (other - tf.stop_gradient(other))
+
+
+def _convolution(x, filter, bias, strides, padding, dilations):
+    """Returns `conv2d(x, filter) + bias` in the accumulation type."""
+    dtype = arguments.accumulation_type(x.dtype)
+    x = tf.cast(x, dtype)
+    filter = _dilated(tf.cast(filter, dtype), *arguments.pair(dilations, "dilations"))
+    strides = arguments.pair(strides, "strides")
+    pairs = arguments.padding_pairs(padding)
+    if pairs is not None:
+        x = tf.pad(x, [(0, 0), *pairs, (0, 0)])
+        padding = "valid"
+    # One convolution for each group: TensorFlow has no gradient of grouped ones on the CPU.
+    groups = x.shape[3] // filter.shape[2]
+    z = tf.concat(
+        [
+            tf.nn.conv2d(part, part_filter, strides, padding.upper())
+            for part, part_filter in zip(
+                tf.split(x, groups, axis=3), tf.split(filter, groups, axis=3)
+            )
+        ],
+        axis=3,
+    )
+    return z if bias is None else z + tf.cast(bias, dtype)
+
+
+def _dilated(filter, row_dilation, column_dilation):
+    """Returns the filter with zeros between its taps: TensorFlow refuses dilation with strides."""
+    if row_dilation == column_dilation == 1:
+        return filter
+    rows, columns, channels, filters = filter.shape
+    spread = tf.pad(
+        filter[:, None, :, None],
+        [(0, 0), (0, row_dilation - 1), (0, 0), (0, column_dilation - 1), (0, 0), (0, 0)],
+    )
+    spread = tf.reshape(
+        spread, [rows * row_dilation, columns * column_dilation, channels, filters]
+    )
+    return spread[: (rows - 1) * row_dilation + 1, : (columns - 1) * column_dilation + 1]
+
+
+def _block(x, activation, negative_slope, pool_size, pool_strides, pool_padding):
+    if activation == "relu":
+        x = tf.nn.relu(x)
+    elif activation == "leaky_relu":
+        x = tf.nn.leaky_relu(x, negative_slope)
+    return x if pool_size is None else max_pool2d(x, pool_size, pool_strides, pool_padding)
