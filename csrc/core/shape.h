@@ -31,9 +31,9 @@ struct WindowAxis {
 
 // Computes `out` (and for kSame the paddings, TensorFlow's rule: the odd one goes after) of an
 // axis whose in, window, stride and dilation are set; kExplicit takes pad_before and pad_after as
-// they are. `in` or `window` may be kUnknown, then so is `out`. Refuses windows, strides and dilations below
-// 1, negative paddings, and a known output below 1 when `in` is known and above 0... `name` ("height") is
-// used in messages.
+// they are. `in` or `window` may be kUnknown, then so is `out`. Refuses windows, strides and
+// dilations below 1, negative paddings, and an output size below 1. `name` ("height") is for the
+// messages.
 Status ResolveAxis(const char* name, Padding padding, WindowAxis* axis);
 
 struct Window2D {

@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <cstring>
+
+#include "core/cpu/epilogue.h"
+#include "core/cpu/implicit_gemm/implicit_gemm.h"
+#include "core/cpu/implicit_gemm/operands.h"
+#include "core/cpu/implicit_gemm/tap_convolution.h"
+
+namespace fastconv::cpu {
+namespace {
+
+using Driver = TapConvolutionDriver;
+
+class ImplicitGemmForward final : public Conv2DPlan {
+ public:
+  ImplicitGemmForward(const char* name, const Kernels& kernels, const FusedConv2DProblem& problem,
+                      int num_threads)
+      : name_(name),
+        kernels_(kernels),
+        conv_(problem.conv),
+        epilogue_(problem.epilogue),
+        batch_statistics_(problem.batch_statistics),
+        element_bytes_(SizeOf(conv_.dtype)),
+        acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
+        driver_(kernels, ForwardTaps(conv_.window), conv_.batch, conv_.groups,
+                conv_.in_channels_per_group(), conv_.out_channels_per_group(), num_threads,
+                [this](const Phase& phase, int64_t rows) { return Split(phase, rows); }) {
+    driver_offset_ = layout_.Add(driver_.workspace_bytes());
+    // Per group, each group's channels in whole vectors.
+    bias_offset_ = layout_.Add(conv_.groups * driver_.panels().padded_channels() * acc_bytes_);
+    if (batch_statistics_) {
+      const int64_t partials = conv_.batch * num_bands() * conv_.out_channels;
+      means_offset_ = layout_.Add(partials * acc_bytes_);
+      deviations_offset_ = layout_.Add(partials * acc_bytes_);
+    }
+  }
+
+  const char* implementation() const override { return name_; }
+  size_t workspace_bytes() const override { return layout_.bytes(); }
+
+  Status Execute(const Conv2DArgs& args, void* workspace, ThreadPool* pool) const override {
+    LoadBias(args, workspace);
+    Driver::Callbacks callbacks;
+    callbacks.load_panel = [&](const Driver::PanelRequest& r) { LoadPanel(args, r); };
+    callbacks.load_row = [&](const Driver::RowRequest& r) {
+      LoadInputRow(kernels_, conv_, args.x, r.image, r.group, r.first_channel, r.channels, r.row);
+    };
+    callbacks.consume_sums = [&](const Driver::SumsRequest& r) {
+      ConsumeSums(args, workspace, r);
+    };
+    driver_.Run(callbacks, At(workspace, driver_offset_), pool);
+    if (batch_statistics_) FinishStatistics(args, workspace);
+    return Status();
+  }
+
+ private:
+  // With pooling, bands are those of whole pooled rows; what no window looks at is not computed.
+  std::vector<Band> Split(const Phase& phase, int64_t rows_per_band) {
+    const MaxPoolSpec& pool = epilogue_.pool;
+    if (!pool.enabled) return SplitRows(phase.rows, rows_per_band);
+    const WindowAxis& axis = pool.window.h;
+    const int64_t pooled_rows =
+        std::max<int64_t>((rows_per_band - axis.window) / axis.stride + 1, 1);
+    pooled_bands_ = SplitRows(axis.out, pooled_rows);
+    std::vector<Band> bands;
+    for (const Band& band : pooled_bands_) {
+      bands.push_back(RowsUnderPool(axis, band.first_row, band.rows));
+    }
+    return bands;
+  }
+
+  void LoadBias(const Conv2DArgs& args, void* workspace) const {
+    const int64_t channels = conv_.out_channels_per_group();
+    const int64_t padded = driver_.panels().padded_channels();
+    void* bias = At(workspace, bias_offset_);
+    kernels_.load_rows({args.bias, channels, bias, padded, conv_.groups,
+                        epilogue_.has_bias ? channels : 0, padded});
+  }
+
+  void LoadPanel(const Conv2DArgs& args, const Driver::PanelRequest& r) const {
+    const int64_t row = FilterRow(conv_, *r.tap, r.first_in);
+    const int64_t column = r.group * conv_.out_channels_per_group() + r.first_out;
+    kernels_.load_rows({At(args.filter, row * conv_.out_channels + column, element_bytes_),
+                        conv_.out_channels, r.panel, r.width, r.depth, r.channels, r.width});
+  }
+
+  void ConsumeSums(const Conv2DArgs& args, void* workspace, const Driver::SumsRequest& r) const {
+    const int64_t channels = conv_.out_channels;
+    const int64_t channel = r.group * conv_.out_channels_per_group() + r.first_out;
+    const int64_t row_stride = r.phase->cols * r.width;
+    const void* bias =
+        At(At(workspace, bias_offset_),
+           r.group * driver_.panels().padded_channels() + r.first_out, acc_bytes_);
+    const PointwiseStage stage{nullptr, nullptr, bias, epilogue_.activation,
+                               NegativeSlope(epilogue_)};
+    const MaxPoolSpec& pool = epilogue_.pool;
+    if (pool.enabled) {
+      const Band& pooled = pooled_bands_[r.band_index];
+      const int64_t cell =
+          (r.image * pool.window.h.out + pooled.first_row) * pool.window.w.out * channels + channel;
+      kernels_.pool_rows_from_acc({r.acc, row_stride, r.width, r.band.first_row,
+                                   At(args.y, cell, element_bytes_),
+                                   At(args.code, cell, SizeOf(pool.code_type)),
+                                   pool.window.w.out * channels, channels, pooled.first_row,
+                                   pooled.rows, r.channels, stage, &pool});
+      return;
+    }
+    const int64_t cols = r.phase->cols;
+    const int64_t pixel = (r.image * r.phase->rows + r.band.first_row) * cols;
+    void* y = At(args.y, pixel * channels + channel, element_bytes_);
+    kernels_.map_rows_from_acc({r.acc, row_stride, r.width, y, cols * channels, channels,
+                                r.band.rows, cols, r.channels, stage});
+    if (batch_statistics_) {
+      const int64_t part = (r.image * num_bands() + r.band_index) * channels + channel;
+      Statistics(y, r, part, workspace);
+    }
+  }
+
+  void Statistics(const void* y, const Driver::SumsRequest& r, int64_t part,
+                  void* workspace) const {
+    // Neighbouring parts are written by other threads at the same time: not a lane too much.
+    alignas(64) double mean[kMaxPanelBytes / sizeof(double)];
+    alignas(64) double deviations[kMaxPanelBytes / sizeof(double)];
+    const int64_t channels = conv_.out_channels, cols = r.phase->cols;
+    kernels_.statistics(
+        {y, cols * channels, channels, r.band.rows, cols, r.channels, mean, deviations});
+    std::memcpy(At(At(workspace, means_offset_), part, acc_bytes_), mean, r.channels * acc_bytes_);
+    std::memcpy(At(At(workspace, deviations_offset_), part, acc_bytes_), deviations,
+                r.channels * acc_bytes_);
+  }
+
+  void FinishStatistics(const Conv2DArgs& args, void* workspace) const {
+    std::vector<int64_t> counts;
+    for (const Band& band : driver_.bands(0)) {
+      counts.push_back(band.rows * conv_.window.w.out);
+    }
+    const auto combine = [&](auto acc) {
+      using Acc = decltype(acc);
+      CombineStatistics<Acc>(At<Acc>(workspace, means_offset_),
+                             At<Acc>(workspace, deviations_offset_),
+                             conv_.batch * num_bands(), conv_.out_channels, counts,
+                             static_cast<Acc*>(args.mean), static_cast<Acc*>(args.variance));
+    };
+    conv_.dtype == DataType::kFloat64 ? combine(double()) : combine(float());
+  }
+
+  int64_t num_bands() const { return driver_.bands(0).size(); }
+
+  static constexpr size_t kMaxPanelBytes = 2 * 64;
+
+  const char* name_;
+  const Kernels& kernels_;
+  const Conv2DProblem conv_;
+  const Epilogue epilogue_;
+  const bool batch_statistics_;
+  const int64_t element_bytes_, acc_bytes_;
+  std::vector<Band> pooled_bands_;   // filled while driver_ is constructed
+  Driver driver_;
+  WorkspaceLayout layout_;
+  size_t driver_offset_ = 0, bias_offset_ = 0, means_offset_ = 0, deviations_offset_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Conv2DPlan> MakeImplicitGemmForward(const char* name, const Kernels& kernels,
+                                                    const FusedConv2DProblem& problem,
+                                                    int num_threads) {
+  return std::make_unique<ImplicitGemmForward>(name, kernels, problem, num_threads);
+}
+
+}  // namespace fastconv::cpu

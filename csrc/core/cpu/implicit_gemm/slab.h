@@ -1,0 +1,64 @@
+// The input of a few output rows, padded and laid out for the matrix product.
+#ifndef FASTCONV_CORE_CPU_IMPLICIT_GEMM_SLAB_H_
+#define FASTCONV_CORE_CPU_IMPLICIT_GEMM_SLAB_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "core/cpu/epilogue.h"
+#include "core/cpu/implicit_gemm/geometry.h"
+#include "core/cpu/kernels/kernels.h"
+
+namespace fastconv::cpu {
+
+// The slab: the input rows of a band of output rows, padded, in scratch. Columns are dealt out by
+// their remainder modulo the column step, so that the inputs of neighbouring outputs are
+// neighbours for every stride:
+//   [row][col % step][col / step][channel].
+// An output pixel's reduction is then a few runs of consecutive elements (Run, kernels.h).
+class Slab {
+ public:
+  Slab(const TapConvolution& convolution, const Phase& phase, int64_t channels);
+
+  int64_t pixel_stride() const { return channels_; }
+  // Between the slab rows of neighbouring output rows.
+  int64_t output_row_stride() const { return in_row_step_ * row_stride_; }
+  int64_t elements(int64_t output_rows) const { return rows(output_rows) * row_stride_; }
+  int64_t channels() const { return channels_; }
+  // Filter taps in the order in which their elements follow each other in the runs.
+  const std::vector<Tap>& taps() const { return taps_; }
+  // The runs, in groups of at most `max_depth` elements.
+  std::vector<std::vector<Run>> Runs(int64_t max_depth) const;
+
+  // Valid columns of one input row: [first_col, first_col + cols * col_step) in steps, to dst, whose
+  // pixels lie pixel_stride() apart.
+  struct Row {
+    int64_t row;
+    int64_t first_col, cols, col_step;
+    void* dst;
+  };
+  using LoadRow = std::function<void(const Row&)>;
+  // Fills dst with the inputs of a band of output rows: zeros where the input is padding, the rest
+  // through `load_row`.
+  void Fill(const Band& band, size_t element_bytes, void* dst, const LoadRow& load_row) const;
+
+ private:
+  int64_t rows(int64_t output_rows) const { return (output_rows - 1) * in_row_step_ + row_span_; }
+  int64_t TapOffset(const Tap& tap) const;
+  bool RowIsRead(int64_t slab_row) const;
+
+  int64_t channels_;
+  int64_t in_rows_, in_cols_;
+  int64_t in_row_step_, in_col_step_;
+  int64_t min_row_ = 0, row_span_ = 0;   // input rows relative to an output row's first
+  int64_t min_col_ = 0;                  // input column of slab column 0
+  int64_t phase_cols_ = 0;               // slab columns per remainder
+  int64_t row_stride_ = 0;
+  std::vector<Tap> taps_;
+};
+
+}  // namespace fastconv::cpu
+
+#endif  // FASTCONV_CORE_CPU_IMPLICIT_GEMM_SLAB_H_

@@ -1,0 +1,166 @@
+#include "core/cpu/implicit_gemm/tap_convolution.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fastconv::cpu {
+namespace {
+
+// Cache budgets of one thread: slab, sums and the panel part in use fit a 1 MiB second level.
+constexpr int64_t kSlabBytes = 256 << 10;
+constexpr int64_t kSumsBytes = 128 << 10;
+constexpr int64_t kPanelBytes = 256 << 10;
+
+// Enough items for threads to even out what each lost to other processes.
+constexpr int64_t kItemsPerThread = 4;
+
+int64_t RowsPerBand(const Phase& phase, const Slab& slab, int64_t sums_row_bytes,
+                    int64_t acc_bytes, int64_t images, int num_threads) {
+  int64_t rows = phase.rows;
+  const int64_t wanted_items = kItemsPerThread * num_threads;
+  if (images < wanted_items) {
+    const int64_t bands = (wanted_items + images - 1) / images;
+    rows = std::max<int64_t>(rows / bands, 1);
+  }
+  rows = std::min(rows, std::max<int64_t>(kSumsBytes / sums_row_bytes, 1));
+  while (rows > 1 && slab.elements(rows) * acc_bytes > kSlabBytes) --rows;
+  // Equal bands.
+  const int64_t bands = (phase.rows + rows - 1) / rows;
+  return (phase.rows + bands - 1) / bands;
+}
+
+}  // namespace
+
+TapConvolutionDriver::TapConvolutionDriver(const Kernels& kernels, TapConvolution convolution,
+                                           int64_t batch, int64_t groups, int64_t in_channels,
+                                           int64_t out_channels, int num_threads,
+                                           const Split& split)
+    : kernels_(kernels),
+      convolution_(std::move(convolution)),
+      batch_(batch),
+      groups_(groups),
+      panels_(out_channels, kernels.lanes),
+      num_threads_(num_threads),
+      acc_bytes_(SizeOf(AccumulationType(kernels.dtype))) {
+  const ChannelChunks chunks = ChannelChunks::Of(in_channels);
+  const int64_t width = panels_.width(0);
+  const int64_t sums_pixel = chunks.count() > 1 ? panels_.padded_channels() : width;
+  const int64_t max_depth = std::max<int64_t>(kPanelBytes / (width * acc_bytes_), 1);
+  int64_t slab_elements = 0, max_pixels = 0;
+  for (const Phase& phase : convolution_.phases) {
+    Part part;
+    part.depth = 0;
+    for (int64_t c = 0; c < chunks.count(); ++c) {
+      Slab slab(convolution_, phase, chunks.length(c));
+      std::vector<std::vector<fastconv::cpu::Run>> runs = slab.Runs(max_depth);
+      part.chunks.push_back({chunks.first(c), part.depth, slab, std::move(runs)});
+      part.depth += static_cast<int64_t>(phase.taps.size()) * chunks.length(c);
+    }
+    const Slab& slab = part.chunks.front().slab;   // the first chunk is the largest
+    const int64_t rows =
+        RowsPerBand(phase, slab, phase.cols * sums_pixel * acc_bytes_, acc_bytes_,
+                    std::max<int64_t>(batch_ * groups_, 1), num_threads_);
+    part.bands = split(phase, rows);
+    for (const Band& band : part.bands) {
+      slab_elements = std::max(slab_elements, slab.elements(band.rows));
+      max_pixels = std::max(max_pixels, band.rows * phase.cols);
+    }
+    part.panel_elements = groups_ * part.depth * panels_.padded_channels();
+    part.panels_offset = layout_.Add(part.panel_elements * acc_bytes_);
+    parts_.push_back(std::move(part));
+  }
+  if (chunks.count() > 1) sums_panel_stride_ = max_pixels * width;
+  for (int worker = 0; worker < num_threads_; ++worker) {
+    slab_offsets_.push_back(layout_.Add(slab_elements * acc_bytes_));
+    sums_offsets_.push_back(layout_.Add(max_pixels * sums_pixel * acc_bytes_));
+  }
+}
+
+void* TapConvolutionDriver::Panel(const Part& part, int64_t group, int64_t panel,
+                                  void* workspace) const {
+  const int64_t channels = group * panels_.padded_channels() + panels_.first_channel(panel);
+  return At(workspace, part.panels_offset + channels * part.depth * acc_bytes_);
+}
+
+void TapConvolutionDriver::LoadPanels(const Callbacks& callbacks, void* workspace,
+                                      ThreadPool* pool) const {
+  for (const Part& part : parts_) {
+    if (part.depth == 0) continue;
+    // One item per (group, panel, tap).
+    const std::vector<Tap>& taps = part.chunks.front().slab.taps();
+    const int64_t num_taps = taps.size();
+    const auto load = [&](int64_t item, int) {
+      const int64_t tap = item % num_taps;
+      const int64_t panel = item / num_taps % panels_.count();
+      const int64_t group = item / num_taps / panels_.count();
+      const int64_t width = panels_.width(panel);
+      for (const Chunk& chunk : part.chunks) {
+        const int64_t depth = chunk.slab.channels();
+        const int64_t row = chunk.panel_depth_offset + tap * depth;
+        callbacks.load_panel({&taps[tap], group, chunk.first_channel, depth,
+                              panels_.first_channel(panel), panels_.channels(panel), width,
+                              At(Panel(part, group, panel, workspace), row * width, acc_bytes_)});
+      }
+    };
+    // Waking workers costs more than a small filter.
+    constexpr int64_t kSmall = 16 << 10;
+    const int workers = part.panel_elements < kSmall ? 1 : num_threads_;
+    ParallelFor(pool, workers, groups_ * panels_.count() * num_taps, load);
+  }
+}
+
+void TapConvolutionDriver::RunItem(const Callbacks& callbacks, int64_t item, int worker,
+                                   void* workspace) const {
+  size_t p = 0;
+  while (item >= Items(p)) item -= Items(p++);
+  const Part& part = parts_[p];
+  const Phase& phase = convolution_.phases[p];
+  const int64_t bands = part.bands.size();
+  const int64_t band_index = item % bands;
+  const int64_t image = item / bands % batch_;
+  const int64_t group = item / bands / batch_;
+  const Band& band = part.bands[band_index];
+  void* slab_data = At(workspace, slab_offsets_[worker]);
+  void* sums = At(workspace, sums_offsets_[worker]);
+  for (const Chunk& chunk : part.chunks) {
+    const bool first = &chunk == &part.chunks.front();
+    const bool last = &chunk == &part.chunks.back();
+    chunk.slab.Fill(band, acc_bytes_, slab_data, [&](const Slab::Row& row) {
+      callbacks.load_row({image, group, chunk.first_channel, chunk.slab.channels(), row});
+    });
+    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
+      const int64_t width = panels_.width(panel);
+      void* acc = At(sums, panel * sums_panel_stride_, acc_bytes_);
+      const void* operand = At(Panel(part, group, panel, workspace),
+                               chunk.panel_depth_offset * width, acc_bytes_);
+      if (part.depth == 0) std::memset(acc, 0, band.rows * phase.cols * width * acc_bytes_);
+      bool accumulate = !first;
+      for (const std::vector<fastconv::cpu::Run>& runs : chunk.runs) {
+        kernels_.conv_rows({slab_data, chunk.slab.output_row_stride(), chunk.slab.pixel_stride(),
+                            runs.data(), static_cast<int64_t>(runs.size()), operand,
+                            panels_.vectors(panel), acc, band.rows, phase.cols, accumulate});
+        for (const fastconv::cpu::Run& run : runs) {
+          operand = At(operand, run.length * width, acc_bytes_);
+        }
+        accumulate = true;
+      }
+      if (last) {
+        callbacks.consume_sums({&phase, image, group, band_index, band, panels_.first_channel(panel), panels_.channels(panel), width,
+                                acc});
+      }
+    }
+  }
+}
+
+void TapConvolutionDriver::Run(const Callbacks& callbacks, void* workspace,
+                               ThreadPool* pool) const {
+  int64_t items = 0;
+  for (size_t p = 0; p < parts_.size(); ++p) items += Items(p);
+  if (items == 0) return;
+  LoadPanels(callbacks, workspace, pool);
+  ParallelFor(pool, num_threads_, items, [&](int64_t item, int worker) {
+    RunItem(callbacks, item, worker, workspace);
+  });
+}
+
+}  // namespace fastconv::cpu

@@ -1,0 +1,64 @@
+#include "core/cpu/kernels/kernels.h"
+
+#include "core/cpu/kernels/batch_norm.h"
+#include "core/cpu/kernels/copy.h"
+#include "core/cpu/kernels/pointwise.h"
+#include "core/cpu/kernels/pooling.h"
+#include "core/cpu/kernels/simd.h"
+
+namespace fastconv::cpu::FASTCONV_ISA {
+
+// matrix_product.cc
+template <class Acc>
+void ConvRows(const ConvRowsArgs& args);
+template <class Acc>
+void FilterGrad(const FilterGradArgs& args);
+
+namespace {
+
+constexpr Isa kIsa = FASTCONV_VECTOR_BYTES == 64   ? Isa::kAvx512
+                     : FASTCONV_VECTOR_BYTES == 32 ? Isa::kAvx2
+                                                   : Isa::kBaseline;
+
+template <class T, class Acc>
+constexpr Kernels TableOf(DataType dtype) {
+  return {kIsa,
+          dtype,
+          kLanes<Acc>,
+          LoadRows<T, Acc>,
+          LoadTransposed<T, Acc>,
+          StoreRows<T, Acc>,
+          AddRows<Acc>,
+          ConvRows<Acc>,
+          FilterGrad<Acc>,
+          MapRows<Acc, T, Acc>,
+          MapRows<T, T, Acc>,
+          PoolRows<Acc, T, Acc>,
+          PoolRows<T, T, Acc>,
+          GradRows<T, Acc>,
+          Statistics<T, Acc>,
+          BatchNormGradSums<T, Acc>,
+          BatchNormGradApply<T, Acc>};
+}
+
+constexpr Kernels kFloat32 = TableOf<float, float>(DataType::kFloat32);
+constexpr Kernels kBFloat16 = TableOf<BFloat16, float>(DataType::kBFloat16);
+constexpr Kernels kFloat16 = TableOf<Float16, float>(DataType::kFloat16);
+constexpr Kernels kFloat64 = TableOf<double, double>(DataType::kFloat64);
+
+}  // namespace
+
+const Kernels& GetKernels(DataType dtype) {
+  switch (dtype) {
+    case DataType::kBFloat16:
+      return kBFloat16;
+    case DataType::kFloat16:
+      return kFloat16;
+    case DataType::kFloat64:
+      return kFloat64;
+    default:
+      return kFloat32;
+  }
+}
+
+}  // namespace fastconv::cpu::FASTCONV_ISA

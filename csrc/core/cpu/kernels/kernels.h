@@ -1,0 +1,205 @@
+// The kernels: what each computes and its arguments, plain data. One table of function pointers
+// per (instruction set, element type).
+//
+// T is the element type of tensors, Acc its accumulation type; the argument structs say which one a
+// pointer has. Strides and offsets count elements. Kernels run in the calling thread; drivers in
+// core/cpu cut the work.
+#ifndef FASTCONV_CORE_CPU_KERNELS_KERNELS_H_
+#define FASTCONV_CORE_CPU_KERNELS_KERNELS_H_
+
+#include <cstdint>
+
+#include "core/cpu_features.h"
+#include "core/dtype.h"
+#include "core/problem.h"
+
+namespace fastconv::cpu {
+
+// ---- copies between tensors and scratch -----------------------------------------------------
+
+// dst[row][0, width) = src[row][0, columns), then zeros. T -> Acc.
+struct LoadRowsArgs {
+  const void* src;   // T
+  int64_t src_stride;
+  void* dst;   // Acc
+  int64_t dst_stride;
+  int64_t rows, columns, width;
+};
+
+// dst[column][0, width) = src[0, rows)[column], then zeros: a transposition. T -> Acc.
+struct LoadTransposedArgs {
+  const void* src;   // T
+  int64_t src_stride;
+  void* dst;   // Acc
+  int64_t dst_stride;
+  int64_t rows, columns, width;
+};
+
+// dst[row][0, columns) = src[row][...]. Acc -> T.
+struct StoreRowsArgs {
+  const void* src;   // Acc
+  int64_t src_stride;
+  void* dst;   // T
+  int64_t dst_stride;
+  int64_t rows, columns;
+};
+
+// dst[0, columns) += sum over rows of src[row][...]; columns is a multiple of the lanes. Acc.
+struct AddRowsArgs {
+  const void* src;   // Acc
+  int64_t src_stride;
+  void* dst;   // Acc
+  int64_t rows, columns;
+};
+
+// ---- matrix products of a convolution -------------------------------------------------------
+
+// Consecutive elements of the slab (the padded input in scratch) that one output pixel is
+// multiplied with. A filter row over stride-1, dilation-1 columns is one run of S * C elements.
+struct Run {
+  int64_t offset;
+  int64_t length;
+};
+
+// acc[i][j][0, width) (+)= sum over d of slab[i * row_stride + j * pixel_stride + (d-th element of
+// the runs)] * panel[d][0, width), width = vectors * lanes.
+struct ConvRowsArgs {
+  const void* slab;   // Acc
+  int64_t row_stride, pixel_stride;
+  const Run* runs;
+  int64_t num_runs;
+  const void* panel;   // Acc
+  int64_t vectors;     // 1 or 2
+  void* acc;           // Acc [rows][cols][width]
+  int64_t rows, cols;
+  bool accumulate;
+};
+
+// acc[d][0, width) += sum over pixels p = (image, i, j) of
+//   slab[image * image_stride + i * row_stride + j * pixel_stride + (d-th element of the runs)] *
+//   dz[p][0, width).
+struct FilterGradArgs {
+  const void* slab;   // Acc
+  int64_t image_stride, row_stride, pixel_stride;
+  const Run* runs;
+  int64_t num_runs;
+  const void* dz;    // Acc [images][rows][cols][width]
+  int64_t vectors;   // 1 or 2
+  void* acc;         // Acc [sum of run lengths][width]
+  int64_t images, rows, cols;
+};
+
+// ---- what surrounds a convolution -----------------------------------------------------------
+
+// Per-channel parameters and activation: activation((v - mean) * scale + shift), without mean and
+// scale activation(v + shift). The parameters are Acc, zero-filled to whole vectors.
+struct PointwiseStage {
+  const void* mean;    // null
+  const void* scale;   // together with mean
+  const void* shift;
+  Activation activation;
+  double negative_slope;
+};
+
+// y = stage(src) over rows x cols pixels of `channels`.
+struct MapRowsArgs {
+  const void* src;   // Acc or T, see the table
+  int64_t src_row_stride, src_pixel_stride;
+  void* y;   // T
+  int64_t y_row_stride, y_pixel_stride;
+  int64_t rows, cols, channels;
+  PointwiseStage stage;
+};
+
+// y, code = max_pool(stage(src)) for the pooled rows [first_row, first_row + rows).
+struct PoolRowsArgs {
+  const void* src;   // Acc or T, see the table; points at the map's row `src_first_row`
+  int64_t src_row_stride, src_pixel_stride;
+  int64_t src_first_row;
+  void* y;      // T, at the first pooled row
+  void* code;   // the spec's code type
+  int64_t y_row_stride, y_pixel_stride;   // of y and of code
+  int64_t first_row, rows, channels;
+  PointwiseStage stage;
+  const MaxPoolSpec* pool;
+};
+
+// dz[row][col][0, width) = gradient at the input of activation and pooling, for the map's rows
+// [first_row, first_row + rows): dy through the code if pooled, else dy * (y > 0 ? 1 : slope) where
+// y is given, else dy itself. Channels beyond `channels` are zero.
+struct GradRowsArgs {
+  const void* dy;   // T, at (image, row 0, column 0, first channel); pooled: of the pooled map
+  const void* y;    // T, likewise, or null
+  const void* code;
+  int64_t pixel_stride;   // of dy, y, code
+  int64_t first_row, rows, cols;
+  int64_t channels, width;
+  void* dz;   // Acc
+  int64_t dz_row_stride, dz_pixel_stride;
+  double negative_slope;   // 1 for a linear activation
+  const MaxPoolSpec* pool;
+};
+
+// Per channel over rows x cols pixels: mean, and the sum of squared deviations from it.
+struct StatisticsArgs {
+  const void* z;   // T
+  int64_t row_stride, pixel_stride;
+  int64_t rows, cols, channels;
+  void* mean;   // Acc, room for whole vectors
+  void* sum_squared_deviations;
+};
+
+// Backward of normalisation. da = gradient at the activation's input: `da` itself or, if
+// `differentiate_activation`, da * activation'((z - mean) * scale + shift); xhat = (z - mean) * inverse_deviation.
+struct BatchNormGradArgs {
+  const void* z;    // T
+  const void* da;   // Acc
+  int64_t z_row_stride, z_pixel_stride;
+  int64_t da_row_stride, da_pixel_stride;
+  int64_t rows, cols, channels;
+  PointwiseStage stage;
+  const void* inverse_deviation;   // Acc, whole vectors
+  bool differentiate_activation;
+  // sums: added to. apply: coefficients.
+  void* sum_da;        // Acc, room for whole vectors; apply: mean of da over the samples
+  void* sum_da_xhat;   // Acc; apply: mean of da * xhat
+  void* dz;            // T; apply only: scale * (da - sum_da - xhat * sum_da_xhat), strides of z
+};
+
+struct Kernels {
+  Isa isa;
+  DataType dtype;
+  int64_t lanes;   // of an Acc vector
+
+  void (*load_rows)(const LoadRowsArgs&);
+  void (*load_transposed)(const LoadTransposedArgs&);
+  void (*store_rows)(const StoreRowsArgs&);
+  void (*add_rows)(const AddRowsArgs&);
+  void (*conv_rows)(const ConvRowsArgs&);
+  void (*filter_grad)(const FilterGradArgs&);
+  void (*map_rows_from_acc)(const MapRowsArgs&);
+  void (*map_rows_from_tensor)(const MapRowsArgs&);
+  void (*pool_rows_from_acc)(const PoolRowsArgs&);
+  void (*pool_rows_from_tensor)(const PoolRowsArgs&);
+  void (*grad_rows)(const GradRowsArgs&);
+  void (*statistics)(const StatisticsArgs&);
+  void (*batch_norm_grad_sums)(const BatchNormGradArgs&);
+  void (*batch_norm_grad_apply)(const BatchNormGradArgs&);
+};
+
+// The table of an instruction set, which the CPU must have, for a floating-point type.
+const Kernels& GetKernels(Isa isa, DataType dtype);
+
+namespace baseline {
+const Kernels& GetKernels(DataType dtype);
+}
+namespace avx2 {
+const Kernels& GetKernels(DataType dtype);
+}
+namespace avx512 {
+const Kernels& GetKernels(DataType dtype);
+}
+
+}  // namespace fastconv::cpu
+
+#endif  // FASTCONV_CORE_CPU_KERNELS_KERNELS_H_

@@ -1,0 +1,190 @@
+// The register-blocked matrix products of a convolution: forward (conv_rows) and filter gradient.
+//
+// Both hold a tile of kTileRows x (1 or 2 vectors) sums in registers; per step they load 1 or 2 vectors
+// of one operand and broadcast the tile's rows of the other straight from the slab: nothing is
+// copied per filter tap.
+#ifndef FASTCONV_CORE_CPU_KERNELS_MATRIX_PRODUCT_H_
+#define FASTCONV_CORE_CPU_KERNELS_MATRIX_PRODUCT_H_
+
+#include "core/cpu/kernels/kernels.h"
+#include "core/cpu/kernels/simd.h"
+
+namespace fastconv::cpu::FASTCONV_ISA {
+
+// Sums plus two operand vectors and a broadcast fill the register file: 14 * 2 + 3 of 32 with
+// AVX-512, 6 * 2 + 3 of 16 otherwise.
+constexpr int64_t kTileRows = FASTCONV_VECTOR_BYTES == 64 ? 14 : 6;
+
+// Hides a value's origin, so that the compiler keeps it in a register and increments it instead of
+// recomputing many addresses from one base.
+template <class T>
+FASTCONV_ALWAYS_INLINE void KeepInRegister(T& value) {
+  asm volatile("" : "+r"(value));
+}
+
+template <class Acc, int kRows, int kVectors>
+FASTCONV_ALWAYS_INLINE void AddTile(Acc* acc, const Vec<Acc> (&sums)[kRows][kVectors]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      Acc* to = acc + (i * kVectors + v) * kLanes<Acc>;
+      Store(to, Load(to) + sums[i][v]);
+    }
+  }
+}
+
+// kRows pixels of one output row.
+template <class Acc, int kRows, int kVectors>
+void ConvTile(const ConvRowsArgs& args, const Acc* slab, Acc* acc) {
+  Vec<Acc> sums[kRows][kVectors] = {};
+  const Acc* b = static_cast<const Acc*>(args.panel);
+  const int64_t stride = args.pixel_stride;
+  for (int64_t r = 0; r < args.num_runs; ++r) {
+    // One pointer per three pixels reaches all of them with the addressing modes that there are.
+    constexpr int kPointers = (kRows + 2) / 3;
+    const Acc* a[kPointers];
+#pragma GCC unroll 16
+    for (int p = 0; p < kPointers; ++p) {
+      a[p] = slab + args.runs[r].offset + p * 3 * stride;
+      KeepInRegister(a[p]);
+    }
+    const auto step = [&]() __attribute__((always_inline)) {
+      Vec<Acc> columns[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+        const Vec<Acc> pixel = Broadcast(a[i / 3][(i % 3) * stride]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) sums[i][v] += pixel * columns[v];
+      }
+      b += kVectors * kLanes<Acc>;
+#pragma GCC unroll 16
+      for (int p = 0; p < kPointers; ++p) ++a[p];
+    };
+    int64_t remaining = args.runs[r].length;
+    for (; remaining >= 4; remaining -= 4) {
+      step();
+      step();
+      step();
+      step();
+    }
+    for (; remaining > 0; --remaining) step();
+  }
+  if (args.accumulate) {
+    AddTile<Acc, kRows, kVectors>(acc, sums);
+    return;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) Store(acc + (i * kVectors + v) * kLanes<Acc>, sums[i][v]);
+  }
+}
+
+// kRows consecutive elements of a run, over all pixels.
+template <class Acc, int kRows, int kVectors>
+void FilterGradTile(const FilterGradArgs& args, const Acc* slab, Acc* acc) {
+  Vec<Acc> sums[kRows][kVectors] = {};
+  const Acc* b = static_cast<const Acc*>(args.dz);
+  for (int64_t image = 0; image < args.images; ++image) {
+    for (int64_t row = 0; row < args.rows; ++row) {
+      const Acc* a = slab + image * args.image_stride + row * args.row_stride;
+      for (int64_t col = 0; col < args.cols; ++col) {
+        Vec<Acc> columns[kVectors];
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) {
+          const Vec<Acc> element = Broadcast(a[i]);
+#pragma GCC unroll 2
+          for (int v = 0; v < kVectors; ++v) sums[i][v] += element * columns[v];
+        }
+        a += args.pixel_stride;
+        b += kVectors * kLanes<Acc>;
+      }
+    }
+  }
+  AddTile<Acc, kRows, kVectors>(acc, sums);
+}
+
+// Calls Tile<rows> for a row count known only at run time.
+template <template <int> class Tile, int kRows = kTileRows, class... Args>
+FASTCONV_ALWAYS_INLINE void CallTile(int64_t rows, Args&&... args) {
+  if (rows == kRows) {
+    Tile<kRows>::Call(args...);
+  } else if constexpr (kRows > 1) {
+    CallTile<Tile, kRows - 1>(rows, args...);
+  }
+}
+
+// Cuts `count` rows into tiles of nearly equal height: equal ones keep the multipliers busier than
+// full ones and a small rest. body(first, rows).
+template <class Body>
+FASTCONV_ALWAYS_INLINE void ForEachTile(int64_t count, const Body& body) {
+  const int64_t tiles = (count + kTileRows - 1) / kTileRows;
+  int64_t first = 0;
+  for (int64_t t = 1; t <= tiles; ++t) {
+    const int64_t end = count * t / tiles;
+    body(first, end - first);
+    first = end;
+  }
+}
+
+template <class Acc, int kVectors>
+struct Tiles {
+  template <int kRows>
+  struct Conv {
+    static void Call(const ConvRowsArgs& args, const Acc* slab, Acc* acc) {
+      ConvTile<Acc, kRows, kVectors>(args, slab, acc);
+    }
+  };
+  template <int kRows>
+  struct FilterGrad {
+    static void Call(const FilterGradArgs& args, const Acc* slab, Acc* acc) {
+      FilterGradTile<Acc, kRows, kVectors>(args, slab, acc);
+    }
+  };
+};
+
+template <class Acc, int kVectors>
+void ConvRowsOfWidth(const ConvRowsArgs& args) {
+  constexpr int64_t width = kVectors * kLanes<Acc>;
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const Acc* slab = static_cast<const Acc*>(args.slab) + row * args.row_stride;
+    Acc* acc = static_cast<Acc*>(args.acc) + row * args.cols * width;
+    ForEachTile(args.cols, [&](int64_t first, int64_t rows) {
+      CallTile<Tiles<Acc, kVectors>::template Conv>(rows, args, slab + first * args.pixel_stride,
+                                                    acc + first * width);
+    });
+  }
+}
+
+template <class Acc>
+void ConvRows(const ConvRowsArgs& args) {
+  args.vectors == 1 ? ConvRowsOfWidth<Acc, 1>(args) : ConvRowsOfWidth<Acc, 2>(args);
+}
+
+template <class Acc, int kVectors>
+void FilterGradOfWidth(const FilterGradArgs& args) {
+  constexpr int64_t width = kVectors * kLanes<Acc>;
+  Acc* acc = static_cast<Acc*>(args.acc);
+  for (int64_t r = 0; r < args.num_runs; ++r) {
+    const Acc* slab = static_cast<const Acc*>(args.slab) + args.runs[r].offset;
+    ForEachTile(args.runs[r].length, [&](int64_t first, int64_t rows) {
+      CallTile<Tiles<Acc, kVectors>::template FilterGrad>(rows, args, slab + first,
+                                                          acc + first * width);
+    });
+    acc += args.runs[r].length * width;
+  }
+}
+
+template <class Acc>
+void FilterGrad(const FilterGradArgs& args) {
+  args.vectors == 1 ? FilterGradOfWidth<Acc, 1>(args) : FilterGradOfWidth<Acc, 2>(args);
+}
+
+}  // namespace fastconv::cpu::FASTCONV_ISA
+
+#endif  // FASTCONV_CORE_CPU_KERNELS_MATRIX_PRODUCT_H_

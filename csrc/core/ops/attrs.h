@@ -1,0 +1,60 @@
+// Attributes of the ops. Each group is named, read and checked in one place, and becomes its part of
+// a problem here.
+#ifndef FASTCONV_CORE_OPS_ATTRS_H_
+#define FASTCONV_CORE_OPS_ATTRS_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/ops/op.h"
+#include "core/problem.h"
+#include "core/shape.h"
+#include "core/status.h"
+
+namespace fastconv {
+
+// Pairs are (height, width).
+struct ConvAttrs {
+  std::array<int64_t, 2> strides = {1, 1};
+  std::array<int64_t, 2> dilations = {1, 1};
+  Padding padding = Padding::kValid;
+  std::array<int64_t, 4> explicit_paddings = {0, 0, 0, 0};  // top, bottom, left, right
+
+  static std::vector<AttrSpec> Specs();
+  Status Read(const AttrReader& attrs);
+  // Fills `problem` from the tensors; sizes that are not known become kUnknown.
+  Status MakeProblem(const TensorSpec& x, const TensorSpec& filter, Conv2DProblem* problem) const;
+};
+
+struct PoolAttrs {
+  bool enabled = false;
+  std::array<int64_t, 2> size = {1, 1};
+  std::array<int64_t, 2> strides = {1, 1};
+  Padding padding = Padding::kValid;
+  DataType code_type = DataType::kUint8;
+
+  static std::vector<AttrSpec> Specs();
+  Status Read(const AttrReader& attrs);
+  // Pooling of a map of `height` x `width`, either of which may be kUnknown.
+  Status MakeSpec(int64_t height, int64_t width, MaxPoolSpec* spec) const;
+};
+
+// What follows a convolution or a normalisation.
+struct BlockAttrs {
+  Activation activation = Activation::kLinear;
+  float negative_slope = 0.0f;
+  PoolAttrs pool;
+
+  static std::vector<AttrSpec> Specs();
+  Status Read(const AttrReader& attrs);
+  // The epilogue, without bias, of a map of `height` x `width`.
+  Status MakeEpilogue(int64_t height, int64_t width, Epilogue* epilogue) const;
+};
+
+// All attributes of an op, from those of its groups.
+std::vector<AttrSpec> Concat(std::vector<AttrSpec> first, const std::vector<AttrSpec>& second);
+
+}  // namespace fastconv
+
+#endif  // FASTCONV_CORE_OPS_ATTRS_H_
