@@ -22,8 +22,8 @@ Status ReadInts(const AttrReader& attrs, const char* name, std::array<int64_t, k
 
 Status RequirePositive(const char* name, const std::array<int64_t, 2>& value) {
   if (value[0] >= 1 && value[1] >= 1) return Status();
-  return InvalidArgument(std::string("`") + name + "` must be at least 1. Received: " +
-                         ToString({value[0], value[1]}));
+  return InvalidArgument(std::string("`") + name +
+                         "` must be at least 1. Received: " + ToString({value[0], value[1]}));
 }
 
 Status ReadPadding(const AttrReader& attrs, const char* name, bool allow_explicit,
@@ -100,14 +100,14 @@ Status ConvAttrs::MakeProblem(const TensorSpec& x, const TensorSpec& filter,
     if (x_dims[3] % filter_dims[2] != 0) {
       return InvalidArgument(
           "The channels of x must be a multiple of the filter's input channels. Received: x of "
-          "shape " + ToString(x) + ", filter of shape " + ToString(filter));
+          "shape " +
+          ToString(x) + ", filter of shape " + ToString(filter));
     }
     problem->groups = x_dims[3] / filter_dims[2];
     if (filter_dims[3] != kUnknown && filter_dims[3] % problem->groups != 0) {
-      return InvalidArgument(
-          "The filter's output channels must be a multiple of the " +
-          std::to_string(problem->groups) + " groups. Received: x of shape " + ToString(x) +
-          ", filter of shape " + ToString(filter));
+      return InvalidArgument("The filter's output channels must be a multiple of the " +
+                             std::to_string(problem->groups) + " groups. Received: x of shape " +
+                             ToString(x) + ", filter of shape " + ToString(filter));
     }
   }
 
@@ -141,8 +141,7 @@ Status PoolAttrs::Read(const AttrReader& attrs) {
     FASTCONV_RETURN_IF_ERROR(ReadInts(attrs, "pool_strides", &strides));
     FASTCONV_RETURN_IF_ERROR(RequirePositive("pool_strides", strides));
   }
-  FASTCONV_RETURN_IF_ERROR(
-      ReadPadding(attrs, "pool_padding", /*allow_explicit=*/false, &padding));
+  FASTCONV_RETURN_IF_ERROR(ReadPadding(attrs, "pool_padding", /*allow_explicit=*/false, &padding));
 
   std::string type;
   FASTCONV_RETURN_IF_ERROR(attrs.GetString("code_type", &type));

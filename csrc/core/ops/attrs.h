@@ -1,5 +1,5 @@
-// Attributes of the ops. Each group is named, read and checked in one place, and becomes its part of
-// a problem here.
+// Attributes of the ops. Each group is named, read and checked in one place, and becomes its part
+// of a problem here.
 #ifndef FASTCONV_CORE_OPS_ATTRS_H_
 #define FASTCONV_CORE_OPS_ATTRS_H_
 

@@ -1,11 +1,10 @@
-// Batch normalisation, activation and pooling of a convolution's output, and its gradient in the two
-// halves that a sum over replicas may come between.
-#include "core/batch_norm.h"
-
+// Batch normalisation, activation and pooling of a convolution's output, and its gradient in the
+// two halves that a sum over replicas may come between.
 #include <cmath>
 #include <string>
 #include <vector>
 
+#include "core/batch_norm.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
 #include "core/ops/op.h"
@@ -188,8 +187,7 @@ class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
 }  // namespace
 
 std::vector<OpDefinition> BatchNormOps() {
-  const std::vector<AttrSpec> attrs =
-      Concat({{"epsilon", AttrKind::kFloat}}, BlockAttrs::Specs());
+  const std::vector<AttrSpec> attrs = Concat({{"epsilon", AttrKind::kFloat}}, BlockAttrs::Specs());
   return {{"FusedBatchNorm", attrs, 5, 2, MakeOp<FusedBatchNormOp>},
           {"FusedBatchNormGradReduce", attrs, 7, 2, MakeOp<FusedBatchNormGradReduceOp>},
           {"FusedBatchNormGradApply", attrs, 10, 1, MakeOp<FusedBatchNormGradApplyOp>}};

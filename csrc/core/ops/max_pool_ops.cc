@@ -1,8 +1,7 @@
 // Stand-alone max pooling and its gradient.
-#include "core/max_pool.h"
-
 #include <vector>
 
+#include "core/max_pool.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
 #include "core/ops/op.h"
@@ -16,7 +15,8 @@ class MaxPoolOpBase : public Op {
  public:
   Status Init(const AttrReader& attrs) override {
     FASTCONV_RETURN_IF_ERROR(pool_.Read(attrs));
-    return pool_.enabled ? Status() : InvalidArgument("`pool_size` must have 2 values. Received: []");
+    return pool_.enabled ? Status()
+                         : InvalidArgument("`pool_size` must have 2 values. Received: []");
   }
 
  protected:
@@ -36,8 +36,8 @@ class MaxPoolOpBase : public Op {
 
   static Status Allocate(const MaxPoolProblem& problem, const OpContext& context,
                          void** workspace) {
-    return AllocateWorkspace(
-        context, MaxPoolWorkspaceBytes(problem, context.pool->num_threads()), workspace);
+    return AllocateWorkspace(context, MaxPoolWorkspaceBytes(problem, context.pool->num_threads()),
+                             workspace);
   }
 
  private:

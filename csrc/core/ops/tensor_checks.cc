@@ -69,9 +69,9 @@ Status CheckFloating(const char* name, const TensorSpec& spec) {
     case DataType::kInt32:
       break;
   }
-  return InvalidArgument(std::string(name) +
-                         " must be of type float32, bfloat16, float16 or float64. Received: " +
-                         Name(spec.dtype));
+  return InvalidArgument(
+      std::string(name) +
+      " must be of type float32, bfloat16, float16 or float64. Received: " + Name(spec.dtype));
 }
 
 Status CheckTensor(const char* name, const TensorSpec& spec, const TensorSpec& expected) {

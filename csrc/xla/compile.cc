@@ -1,0 +1,133 @@
+// The one XLA lowering of all ops: a custom call to the op's host handler (handlers.cc).
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/ops/op.h"
+#include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
+#include "tensorflow/compiler/tf2xla/xla_op_registry.h"
+#include "tensorflow/convert.h"
+#include "xla/hlo/builder/xla_builder.h"
+#include "xla/shape_util.h"
+#include "xla/target.h"
+
+namespace fastconv {
+namespace {
+
+// An MLIR attribute. Strings are names of enumerators, which Op::Init has checked, so that none
+// needs escaping; floats are written as their bits, so that none is rounded.
+Status ToMlir(const AttrReader& attrs, const AttrSpec& spec, std::string* text) {
+  switch (spec.kind) {
+    case AttrKind::kInts: {
+      std::vector<int64_t> value;
+      FASTCONV_RETURN_IF_ERROR(attrs.GetInts(spec.name, &value));
+      *text = absl::StrCat("array<i64", value.empty() ? "" : ": ", absl::StrJoin(value, ", "), ">");
+      return Status();
+    }
+    case AttrKind::kFloat: {
+      float value;
+      FASTCONV_RETURN_IF_ERROR(attrs.GetFloat(spec.name, &value));
+      uint32_t bits;
+      std::memcpy(&bits, &value, sizeof(bits));
+      *text = absl::StrCat("0x", absl::Hex(bits, absl::kZeroPad8), " : f32");
+      return Status();
+    }
+    case AttrKind::kString: {
+      std::string value;
+      FASTCONV_RETURN_IF_ERROR(attrs.GetString(spec.name, &value));
+      *text = absl::StrCat("\"", value, "\"");
+      return Status();
+    }
+  }
+  return Status(StatusCode::kInternal, "Unknown kind of attribute");
+}
+
+Status ToMlirDictionary(const AttrReader& attrs, const std::vector<AttrSpec>& specs,
+                        std::string* dictionary) {
+  std::vector<std::string> entries;
+  for (const AttrSpec& spec : specs) {
+    std::string value;
+    FASTCONV_RETURN_IF_ERROR(ToMlir(attrs, spec, &value));
+    entries.push_back(absl::StrCat(spec.name, " = ", value));
+  }
+  *dictionary = absl::StrCat("{", absl::StrJoin(entries, ", "), "}");
+  return Status();
+}
+
+class CustomCallKernel final : public tensorflow::XlaOpKernel {
+ public:
+  explicit CustomCallKernel(tensorflow::OpKernelConstruction* construction)
+      : XlaOpKernel(construction) {
+    const OpDefinition* definition;
+    OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition, &op_));
+    target_ = XlaTarget(definition->name);
+    OP_REQUIRES_OK(construction, ToAbslStatus(ToMlirDictionary(TensorFlowAttrReader(construction),
+                                                               definition->attrs, &attributes_)));
+  }
+
+  void Compile(tensorflow::XlaOpKernelContext* context) override {
+    std::vector<TensorSpec> inputs(context->num_inputs());
+    std::vector<xla::XlaOp> operands(inputs.size());
+    // Kernels read and write row-major memory; XLA transposes where it has chosen otherwise.
+    std::vector<xla::Shape> operand_shapes(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const absl::StatusOr<xla::Shape> shape = context->InputXlaShape(i);
+      OP_REQUIRES_OK(context, shape.status());
+      OP_REQUIRES(
+          context, shape->is_static(),
+          absl::UnimplementedError(absl::StrCat("XLA must know the sizes of ", type_string_view(),
+                                                "'s inputs. Received: ", shape->ToString())));
+      OP_REQUIRES_OK(context, FromTensorFlow(context->input_type(i), &inputs[i].dtype));
+      inputs[i].dims.assign(shape->dimensions().begin(), shape->dimensions().end());
+      operands[i] = context->Input(i);
+      operand_shapes[i] =
+          xla::ShapeUtil::MakeShapeWithDescendingLayout(shape->element_type(), shape->dimensions());
+    }
+    std::vector<TensorSpec> outputs;
+    OP_REQUIRES_OK(context, InferOutputs(*op_, inputs, *this, &outputs));
+    std::vector<xla::Shape> output_shapes;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      output_shapes.push_back(xla::ShapeUtil::MakeShapeWithDescendingLayout(
+          context->output_xla_type(i), outputs[i].dims));
+    }
+    const bool is_tuple = outputs.size() > 1;
+    const xla::XlaOp call = xla::CustomCallWithLayout(
+        context->builder(), target_, operands,
+        is_tuple ? xla::ShapeUtil::MakeTupleShape(output_shapes) : output_shapes[0], operand_shapes,
+        attributes_, /*has_side_effect=*/false, /*output_operand_aliasing=*/{},
+        /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
+        xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      context->SetOutput(i, is_tuple ? xla::GetTupleElement(call, i) : call);
+    }
+  }
+
+ private:
+  std::unique_ptr<Op> op_;
+  std::string target_;
+  std::string attributes_;
+};
+
+// On the CPU only, where the handlers run.
+#define FASTCONV_REGISTER_XLA_KERNEL(name) \
+  REGISTER_XLA_OP(Name("Fastconv>" name).Device(tensorflow::DEVICE_CPU_XLA_JIT), CustomCallKernel)
+
+FASTCONV_REGISTER_XLA_KERNEL("FusedConv2D");
+FASTCONV_REGISTER_XLA_KERNEL("FusedConv2DBackpropInput");
+FASTCONV_REGISTER_XLA_KERNEL("FusedConv2DBackpropFilter");
+FASTCONV_REGISTER_XLA_KERNEL("Conv2DBatchStatistics");
+FASTCONV_REGISTER_XLA_KERNEL("FusedBatchNorm");
+FASTCONV_REGISTER_XLA_KERNEL("FusedBatchNormGradReduce");
+FASTCONV_REGISTER_XLA_KERNEL("FusedBatchNormGradApply");
+FASTCONV_REGISTER_XLA_KERNEL("MaxPool");
+FASTCONV_REGISTER_XLA_KERNEL("MaxPoolGrad");
+
+#undef FASTCONV_REGISTER_XLA_KERNEL
+
+}  // namespace
+}  // namespace fastconv
