@@ -1,0 +1,136 @@
+"""Writes a comparison of builds: a table to read, one to compute with, and learning curves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Blue and vermilion of the Okabe-Ito palette, which colour-blind readers tell apart; the builds
+# also differ in line width, because equal curves cover each other.
+_STYLES = {
+    "stock": {"color": "#0072B2", "linewidth": 5, "alpha": 0.45},
+    "fastconv": {"color": "#D55E00", "linewidth": 1.8, "marker": "o", "markersize": 4},
+}
+
+
+def write_report(comparison, directory):
+    """Writes `results.md`, `results.json` and `curves.png`.
+
+    The files are written aside and then moved into place, so an interrupted run leaves older ones
+    whole.
+
+    Args:
+        comparison: `Comparison` to report.
+        directory: path of an existing folder.
+
+    Returns:
+        List of `pathlib.Path`, the files.
+    """
+    directory = pathlib.Path(directory)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=directory) as aside:
+        aside = pathlib.Path(aside)
+        (aside / "results.md").write_text(markdown(comparison), encoding="utf-8")
+        (aside / "results.json").write_text(
+            json.dumps(_record(comparison), indent=2) + "\n", encoding="utf-8"
+        )
+        _draw_curves(comparison, aside / "curves.png")
+        files = [directory / name for name in ("results.md", "results.json", "curves.png")]
+        for file in files:
+            os.replace(aside / file.name, file)
+    return files
+
+
+def table(comparison):
+    """Returns the table of a comparison, in Markdown that also reads well as plain text."""
+    builds = (comparison.stock, comparison.fastconv)
+    rows = [
+        ("", "stock Keras", "fastconv"),
+        None,
+        ("seconds per epoch", *(f"{build.seconds_per_epoch:.3g}" for build in builds)),
+        ("images per second", *(f"{build.images_per_second:.0f}" for build in builds)),
+        ("final validation accuracy", *(f"{build.validation_accuracy:.1%}" for build in builds)),
+        ("speed-up", "1.00", f"{comparison.speed_up:.2f}"),
+    ]
+    widths = [max(len(row[column]) for row in rows if row) for column in range(3)]
+    lines = []
+    for row in rows:
+        cells = (
+            [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
+            if row
+            else ["-" * widths[0], "-" * (widths[1] - 1) + ":", "-" * (widths[2] - 1) + ":"]
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def notes(comparison):
+    """Returns what a reader must know to read the table, one string per sentence or two."""
+    environment = comparison.environment
+    return [
+        f"Data: {comparison.dataset}, {comparison.train_images} training and "
+        f"{comparison.test_images} test images of {comparison.classes} classes."
+        + (
+            " They are synthetic, drawn by fastconv: the accuracy says that training works, "
+            "nothing about photographs."
+            if comparison.synthetic
+            else ""
+        ),
+        f"Model: {comparison.system}, batches of {comparison.batch_size}, {comparison.epochs} "
+        f"epochs, seed {comparison.seed}; both builds start from equal weights.",
+        (
+            "Seconds per epoch: median over the epochs after the first, which compiles; "
+            "validation not counted."
+            if comparison.epochs > 1
+            else "Seconds per epoch: of the only epoch, compilation included; validation not "
+            "counted. Train for more epochs to compare speeds."
+        ),
+        f"Run with fastconv {environment['fastconv']} (instruction set {environment['isa']}"
+        + ("" if environment["native"] else ", native kernels switched off")
+        + f"), TensorFlow {environment['tensorflow']}, Keras {environment['keras']}.",
+    ]
+
+
+def markdown(comparison):
+    """Returns the whole `results.md`."""
+    listed = "\n".join(f"- {note}" for note in notes(comparison))
+    return (
+        f"# {comparison.system}: stock Keras and fastconv\n\n{table(comparison)}\n\n{listed}\n\n"
+        "![Loss and accuracy of both builds](curves.png)\n"
+    )
+
+
+def _record(comparison):
+    record = dataclasses.asdict(comparison)
+    for name in ("stock", "fastconv"):
+        record[name]["validation_accuracy"] = getattr(comparison, name).validation_accuracy
+    record["speed_up"] = comparison.speed_up
+    record["notes"] = notes(comparison)
+    return record
+
+
+def _draw_curves(comparison, path):
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for name, style in _STYLES.items():
+            history = getattr(comparison, name).history
+            epochs = range(1, comparison.epochs + 1)
+            axes.plot(epochs, history[metric], linestyle=":", label=f"{name}, training", **style)
+            axes.plot(epochs, history[f"val_{metric}"], label=f"{name}, validation", **style)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False)
+    figure.suptitle(
+        f"{comparison.system} on {comparison.dataset}"
+        f"{' (synthetic images)' if comparison.synthetic else ''}"
+    )
+    figure.savefig(path, dpi=120)
