@@ -19,11 +19,13 @@ struct FusedBatchNormArgs {
   const void* gamma = nullptr;
   const void* beta = nullptr;
   void* y = nullptr;
-  void* code = nullptr;            // read in the backward passes
+  void* code = nullptr;  // read in the backward passes
   const void* dy = nullptr;
-  void* dgamma = nullptr;          // sum of da * xhat, where da = gradient at the activation's input; reduce writes, apply reads
-  void* dbeta = nullptr;           // sum of da
-  const void* count = nullptr;     // apply: one value, samples per channel behind the sums (over all replicas)
+  void* dgamma = nullptr;  // sum of da * xhat, where da = gradient at the activation's input;
+                           // reduce writes, apply reads
+  void* dbeta = nullptr;   // sum of da
+  const void* count =
+      nullptr;  // apply: one value, samples per channel behind the sums (over all replicas)
   void* dz = nullptr;
 };
 
@@ -35,8 +37,8 @@ Status FusedBatchNorm(const FusedBatchNormProblem& problem, const FusedBatchNorm
 Status FusedBatchNormGradReduce(const FusedBatchNormProblem& problem,
                                 const FusedBatchNormArgs& args, void* workspace, ThreadPool* pool);
 // dz = gamma / sqrt(variance + epsilon) * (da - dbeta / count - xhat * dgamma / count).
-Status FusedBatchNormGradApply(const FusedBatchNormProblem& problem,
-                               const FusedBatchNormArgs& args, void* workspace, ThreadPool* pool);
+Status FusedBatchNormGradApply(const FusedBatchNormProblem& problem, const FusedBatchNormArgs& args,
+                               void* workspace, ThreadPool* pool);
 
 }  // namespace fastconv
 

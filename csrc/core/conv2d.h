@@ -28,8 +28,9 @@ constexpr const char* Name(Conv2DPass pass) {
 }
 
 // Pointers of one call; dense row-major tensors. What a pass does not name stays null.
-//   kForward:        x, filter, bias (if has_bias) -> y, code (if pooled), mean and variance (if batch_statistics)
-//   kBackwardInput:  filter, dy, y (if the activation is not linear and nothing is pooled), code (if
+//   kForward:        x, filter, bias (if has_bias) -> y, code (if pooled), mean and variance (if
+//   batch_statistics) kBackwardInput:  filter, dy, y (if the activation is not linear and nothing
+//   is pooled), code (if
 //                    pooled) -> dx
 //   kBackwardFilter: x, dy, y, code as above -> dfilter, dbias (null: not wanted)
 // dy is the gradient at the output of the whole block. mean, variance have the accumulation type,
@@ -38,8 +39,8 @@ struct Conv2DArgs {
   const void* x = nullptr;
   const void* filter = nullptr;
   const void* bias = nullptr;
-  void* y = nullptr;          // read in the backward passes
-  void* code = nullptr;       // read in the backward passes
+  void* y = nullptr;     // read in the backward passes
+  void* code = nullptr;  // read in the backward passes
   void* mean = nullptr;
   void* variance = nullptr;
   const void* dy = nullptr;
@@ -53,8 +54,8 @@ struct Conv2DArgs {
 class Conv2DPlan {
  public:
   virtual ~Conv2DPlan() = default;
-  virtual const char* implementation() const = 0;   // "implicit_gemm:avx512"
-  virtual size_t workspace_bytes() const = 0;       // to be aligned to 64 bytes
+  virtual const char* implementation() const = 0;  // "implicit_gemm:avx512"
+  virtual size_t workspace_bytes() const = 0;      // to be aligned to 64 bytes
   virtual Status Execute(const Conv2DArgs& args, void* workspace, ThreadPool* pool) const = 0;
 };
 

@@ -23,8 +23,9 @@ constexpr const char* Name(Isa isa) {
 
 // The widest instruction set that the CPU and the operating system support.
 Isa DetectedIsa();
-// DetectedIsa(), lowered to FASTCONV_MAX_ISA ("baseline", "avx2", "avx512") where that is set. Read at each call, so
-// that one process can test every path. Another value of the variable: see MaxIsaError().
+// DetectedIsa(), lowered to FASTCONV_MAX_ISA ("baseline", "avx2", "avx512") where that is set. Read
+// at each call, so that one process can test every path. Another value of the variable: see
+// MaxIsaError().
 Isa ActiveIsa();
 // Empty, or what is wrong with FASTCONV_MAX_ISA and what to set; ActiveIsa() ignores such a value.
 std::string MaxIsaError();

@@ -16,8 +16,8 @@ enum class Activation { kLinear, kRelu, kLeakyRelu };
 // whether the maximum is positive (backward needs no more: not the map, not the activation).
 struct MaxPoolSpec {
   bool enabled = false;
-  Window2D window;                           // in = size of the map, out = size of the pooled map
-  DataType code_type = DataType::kUint8;     // kUint8 up to 128 positions, kInt32 beyond
+  Window2D window;                        // in = size of the map, out = size of the pooled map
+  DataType code_type = DataType::kUint8;  // kUint8 up to 128 positions, kInt32 beyond
 
   static constexpr int64_t kMaxUint8Positions = 128;
   int64_t positions() const { return window.h.window * window.w.window; }
@@ -47,7 +47,7 @@ struct Conv2DProblem {
 struct Epilogue {
   bool has_bias = false;
   Activation activation = Activation::kLinear;
-  float negative_slope = 0.0f;   // of kLeakyRelu, >= 0
+  float negative_slope = 0.0f;  // of kLeakyRelu, >= 0
   MaxPoolSpec pool;
 };
 
@@ -59,7 +59,8 @@ struct FusedConv2DProblem {
   bool batch_statistics = false;
 };
 
-// Batch normalisation of z [rows = N*H*W, channels] by its own statistics, then activation and pooling:
+// Batch normalisation of z [rows = N*H*W, channels] by its own statistics, then activation and
+// pooling:
 //   y = pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta)).
 struct FusedBatchNormProblem {
   DataType dtype = DataType::kFloat32;
@@ -70,7 +71,7 @@ struct FusedBatchNormProblem {
   float epsilon = 1e-3f;
   bool has_gamma = true;
   bool has_beta = true;
-  Epilogue epilogue;   // has_bias is unused
+  Epilogue epilogue;  // has_bias is unused
 };
 
 struct MaxPoolProblem {

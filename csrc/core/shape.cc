@@ -16,9 +16,8 @@ Status ResolveAxis(const char* name, Padding padding, WindowAxis* axis) {
   FASTCONV_RETURN_IF_ERROR(require_positive("dilation", axis->dilation));
   if (padding == Padding::kExplicit && (axis->pad_before < 0 || axis->pad_after < 0)) {
     return InvalidArgument(std::string("Paddings along the ") + name +
-                           " must not be negative. Received: (" +
-                           std::to_string(axis->pad_before) + ", " +
-                           std::to_string(axis->pad_after) + ")");
+                           " must not be negative. Received: (" + std::to_string(axis->pad_before) +
+                           ", " + std::to_string(axis->pad_after) + ")");
   }
   if (padding != Padding::kExplicit) axis->pad_before = axis->pad_after = 0;
   if (axis->in == kUnknown || axis->window == kUnknown) {

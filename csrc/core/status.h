@@ -1,4 +1,5 @@
-// Result of a core function. Nothing in core throws; glue converts a Status to its framework's error.
+// Result of a core function. Nothing in core throws; glue converts a Status to its framework's
+// error.
 #ifndef FASTCONV_CORE_STATUS_H_
 #define FASTCONV_CORE_STATUS_H_
 
@@ -30,8 +31,8 @@ inline Status Unimplemented(std::string message) {
   return Status(StatusCode::kUnimplemented, std::move(message));
 }
 
-#define FASTCONV_RETURN_IF_ERROR(expression)                              \
-  do {                                                                    \
+#define FASTCONV_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                            \
     if (::fastconv::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

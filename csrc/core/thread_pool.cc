@@ -13,7 +13,7 @@ namespace {
 // nothing to do and touches nothing of the caller's.
 struct Loop {
   int64_t items;
-  const std::function<void(int64_t, int)>* body;   // valid while an item is unfinished
+  const std::function<void(int64_t, int)>* body;  // valid while an item is unfinished
   std::atomic<int64_t> next_item{0};
   std::atomic<int64_t> finished{0};
   std::atomic<int> next_worker{0};
@@ -51,8 +51,7 @@ struct Loop {
 
 void ParallelFor(ThreadPool* pool, int max_workers, int64_t items,
                  const std::function<void(int64_t item, int worker)>& body) {
-  const int64_t workers =
-      std::min<int64_t>(items, std::min(max_workers, pool->num_threads()));
+  const int64_t workers = std::min<int64_t>(items, std::min(max_workers, pool->num_threads()));
   if (workers <= 1) {
     for (int64_t item = 0; item < items; ++item) body(item, 0);
     return;

@@ -25,9 +25,9 @@ class InlineThreadPool final : public ThreadPool {
 };
 
 // Calls body(item, worker) for every item in [0, items), each once, `worker` in
-// [0, min(max_workers, items)) and never the same at the same time. Items are claimed one by one, in order, so a
-// slow core takes fewer. The caller works too and waits only for items that have started: a pool whose workers are
-// all busy, or absent, cannot deadlock it.
+// [0, min(max_workers, items)) and never the same at the same time. Items are claimed one by one,
+// in order, so a slow core takes fewer. The caller works too and waits only for items that have
+// started: a pool whose workers are all busy, or absent, cannot deadlock it.
 void ParallelFor(ThreadPool* pool, int max_workers, int64_t items,
                  const std::function<void(int64_t item, int worker)>& body);
 

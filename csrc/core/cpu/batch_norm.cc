@@ -12,7 +12,7 @@ namespace fastconv {
 namespace cpu {
 namespace {
 
-constexpr int64_t kBandBytes = 128 << 10;   // of da rows in the accumulation type
+constexpr int64_t kBandBytes = 128 << 10;  // of da rows in the accumulation type
 constexpr int64_t kItemsPerThread = 8;
 
 // How the three passes cut the map, and what they keep in the workspace.
@@ -23,25 +23,24 @@ class BatchNormPlan {
         kernels_(GetKernels(ActiveIsa(), problem.dtype)),
         element_bytes_(SizeOf(problem.dtype)),
         acc_bytes_(SizeOf(AccumulationType(problem.dtype))),
-        padded_channels_((problem.channels + kernels_.lanes - 1) / kernels_.lanes *
-                         kernels_.lanes),
+        padded_channels_((problem.channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes),
         num_threads_(num_threads) {
     const MaxPoolSpec& pool = problem.epilogue.pool;
-    const int64_t row_bytes =
-        std::max<int64_t>(problem.width * padded_channels_ * acc_bytes_, 1);
+    const int64_t row_bytes = std::max<int64_t>(problem.width * padded_channels_ * acc_bytes_, 1);
     int64_t rows = std::max<int64_t>(kBandBytes / row_bytes, 1);
     const int64_t all_rows = problem.batch * problem.height;
     rows = std::min(rows, std::max<int64_t>(all_rows / (kItemsPerThread * num_threads), 1));
     // Bands of whole windows, so that few pooled rows are looked at twice.
-    if (pool.enabled) rows = (rows + pool.window.h.stride - 1) / pool.window.h.stride * pool.window.h.stride;
+    if (pool.enabled)
+      rows = (rows + pool.window.h.stride - 1) / pool.window.h.stride * pool.window.h.stride;
     rows = std::clamp<int64_t>(rows, 1, std::max<int64_t>(problem.height, 1));
     bands_ = SplitRows(problem.height, rows);
     if (pool.enabled) {
-      pooled_bands_ = SplitRows(pool.window.h.out,
-                                std::max<int64_t>(rows / pool.window.h.stride, 1));
+      pooled_bands_ =
+          SplitRows(pool.window.h.out, std::max<int64_t>(rows / pool.window.h.stride, 1));
     }
-    for (size_t* offset : {&mean_, &inverse_deviation_, &scale_, &shift_, &coefficient_da_,
-                           &coefficient_da_xhat_}) {
+    for (size_t* offset :
+         {&mean_, &inverse_deviation_, &scale_, &shift_, &coefficient_da_, &coefficient_da_xhat_}) {
       *offset = layout_.Add(padded_channels_ * acc_bytes_);
     }
     partials_ = layout_.Add(items() * 2 * padded_channels_ * acc_bytes_);
@@ -66,12 +65,10 @@ class BatchNormPlan {
         const Band map = RowsUnderPool(spec.window.h, band.first_row, band.rows);
         const int64_t y_row = spec.window.w.out * channels;
         const int64_t y = (image * spec.window.h.out + band.first_row) * y_row;
-        kernels_.pool_rows_from_tensor({At(args.z, z_image + map.first_row * z_row, element_bytes_),
-                                        z_row, channels, map.first_row,
-                                        At(args.y, y, element_bytes_),
-                                        At(args.code, y, SizeOf(spec.code_type)), y_row, channels,
-                                        band.first_row, band.rows, channels, Stage(workspace),
-                                        &spec});
+        kernels_.pool_rows_from_tensor(
+            {At(args.z, z_image + map.first_row * z_row, element_bytes_), z_row, channels,
+             map.first_row, At(args.y, y, element_bytes_), At(args.code, y, SizeOf(spec.code_type)),
+             y_row, channels, band.first_row, band.rows, channels, Stage(workspace), &spec});
       } else {
         const int64_t first = z_image + band.first_row * z_row;
         kernels_.map_rows_from_tensor({At(args.z, first, element_bytes_), z_row, channels,
@@ -162,8 +159,8 @@ class BatchNormPlan {
     const int64_t channels = problem_.channels, width = problem_.width;
     const int64_t image = item / bands_.size();
     const Band& band = bands_[item % bands_.size()];
-    const int64_t map_pixels = pool.enabled ? pool.window.h.out * pool.window.w.out
-                                            : problem_.height * width;
+    const int64_t map_pixels =
+        pool.enabled ? pool.window.h.out * pool.window.w.out : problem_.height * width;
     const int64_t dy = image * map_pixels * channels;
     void* da = At(workspace, da_[worker]);
     // Without pooling the activation's gradient is the next kernel's, which has z.
@@ -209,7 +206,7 @@ class BatchNormPlan {
   WorkspaceLayout layout_;
   size_t mean_, inverse_deviation_, scale_, shift_, coefficient_da_, coefficient_da_xhat_;
   size_t partials_;
-  std::vector<size_t> da_;   // per worker
+  std::vector<size_t> da_;  // per worker
 };
 
 }  // namespace
@@ -225,14 +222,12 @@ Status FusedBatchNorm(const FusedBatchNormProblem& problem, const FusedBatchNorm
 }
 
 Status FusedBatchNormGradReduce(const FusedBatchNormProblem& problem,
-                                const FusedBatchNormArgs& args, void* workspace,
-                                ThreadPool* pool) {
+                                const FusedBatchNormArgs& args, void* workspace, ThreadPool* pool) {
   return cpu::BatchNormPlan(problem, pool->num_threads()).Reduce(args, workspace, pool);
 }
 
-Status FusedBatchNormGradApply(const FusedBatchNormProblem& problem,
-                               const FusedBatchNormArgs& args, void* workspace,
-                               ThreadPool* pool) {
+Status FusedBatchNormGradApply(const FusedBatchNormProblem& problem, const FusedBatchNormArgs& args,
+                               void* workspace, ThreadPool* pool) {
   return cpu::BatchNormPlan(problem, pool->num_threads()).Apply(args, workspace, pool);
 }
 

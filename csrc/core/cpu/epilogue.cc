@@ -13,7 +13,7 @@ void CombineStatistics(const Acc* means, const Acc* sums_squared_deviations, int
     samples += count;
     for (int64_t c = 0; c < channels; ++c) total[c] += count * means[part * channels + c];
   }
-  for (double& value : total) value /= samples;   // no samples: NaN, as in TensorFlow
+  for (double& value : total) value /= samples;  // no samples: NaN, as in TensorFlow
   for (int64_t part = 0; part < parts; ++part) {
     const double count = counts[part % counts.size()];
     for (int64_t c = 0; c < channels; ++c) {

@@ -20,8 +20,7 @@ class MaxPoolPlan {
         kernels_(GetKernels(ActiveIsa(), problem.dtype)),
         element_bytes_(SizeOf(problem.dtype)),
         acc_bytes_(SizeOf(AccumulationType(problem.dtype))),
-        padded_channels_((problem.channels + kernels_.lanes - 1) / kernels_.lanes *
-                         kernels_.lanes),
+        padded_channels_((problem.channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes),
         num_threads_(num_threads),
         pooled_bands_(SplitRows(out_rows(), RowsPerBand(spec().window.w.out, 1))),
         bands_(SplitRows(in_rows(), RowsPerBand(spec().window.w.in, spec().window.h.stride))) {
@@ -39,16 +38,15 @@ class MaxPoolPlan {
     const int64_t channels = problem_.channels;
     const int64_t in_row = spec().window.w.in * channels;
     const int64_t out_row = spec().window.w.out * channels;
-    ParallelFor(pool, num_threads_, problem_.batch * pooled_bands_.size(),
-                [&](int64_t item, int) {
-                  const int64_t image = item / pooled_bands_.size();
-                  const Band& band = pooled_bands_[item % pooled_bands_.size()];
-                  const int64_t cell = (image * out_rows() + band.first_row) * out_row;
-                  kernels_.pool_rows_from_tensor(
-                      {At(x, image * in_rows() * in_row, element_bytes_), in_row, channels, 0,
-                       At(y, cell, element_bytes_), At(code, cell, SizeOf(spec().code_type)),
-                       out_row, channels, band.first_row, band.rows, channels, identity, &spec()});
-                });
+    ParallelFor(pool, num_threads_, problem_.batch * pooled_bands_.size(), [&](int64_t item, int) {
+      const int64_t image = item / pooled_bands_.size();
+      const Band& band = pooled_bands_[item % pooled_bands_.size()];
+      const int64_t cell = (image * out_rows() + band.first_row) * out_row;
+      kernels_.pool_rows_from_tensor({At(x, image * in_rows() * in_row, element_bytes_), in_row,
+                                      channels, 0, At(y, cell, element_bytes_),
+                                      At(code, cell, SizeOf(spec().code_type)), out_row, channels,
+                                      band.first_row, band.rows, channels, identity, &spec()});
+    });
     return Status();
   }
 
@@ -57,22 +55,20 @@ class MaxPoolPlan {
     const PointwiseStage identity = Identity(workspace);
     const int64_t channels = problem_.channels;
     const int64_t cols = spec().window.w.in;
-    ParallelFor(pool, num_threads_, problem_.batch * bands_.size(),
-                [&](int64_t item, int worker) {
-                  const int64_t image = item / bands_.size();
-                  const Band& band = bands_[item % bands_.size()];
-                  const int64_t cell = image * out_rows() * spec().window.w.out * channels;
-                  void* rows = At(workspace, dx_[worker]);
-                  kernels_.grad_rows({At(dy, cell, element_bytes_), nullptr,
-                                      At(code, cell, SizeOf(spec().code_type)), channels,
-                                      band.first_row, band.rows, cols, channels, channels, rows,
-                                      cols * channels, channels, 1.0, &spec()});
-                  const int64_t pixel = (image * in_rows() + band.first_row) * cols;
-                  kernels_.map_rows_from_acc({rows, cols * channels, channels,
-                                              At(dx, pixel * channels, element_bytes_),
-                                              cols * channels, channels, band.rows, cols, channels,
-                                              identity});
-                });
+    ParallelFor(pool, num_threads_, problem_.batch * bands_.size(), [&](int64_t item, int worker) {
+      const int64_t image = item / bands_.size();
+      const Band& band = bands_[item % bands_.size()];
+      const int64_t cell = image * out_rows() * spec().window.w.out * channels;
+      void* rows = At(workspace, dx_[worker]);
+      kernels_.grad_rows({At(dy, cell, element_bytes_), nullptr,
+                          At(code, cell, SizeOf(spec().code_type)), channels, band.first_row,
+                          band.rows, cols, channels, channels, rows, cols * channels, channels, 1.0,
+                          &spec()});
+      const int64_t pixel = (image * in_rows() + band.first_row) * cols;
+      kernels_.map_rows_from_acc({rows, cols * channels, channels,
+                                  At(dx, pixel * channels, element_bytes_), cols * channels,
+                                  channels, band.rows, cols, channels, identity});
+    });
     return Status();
   }
 
@@ -100,7 +96,7 @@ class MaxPoolPlan {
   const std::vector<Band> pooled_bands_, bands_;
   WorkspaceLayout layout_;
   size_t zeros_ = 0;
-  std::vector<size_t> dx_;   // per worker
+  std::vector<size_t> dx_;  // per worker
 };
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace fastconv::cpu {
 
 class WorkspaceLayout {
  public:
-  // Returns the offset of `bytes` more, aligned to a cache line. An odd number of lines between parts
-  // of a power-of-two size keeps them off the same cache sets.
+  // Returns the offset of `bytes` more, aligned to a cache line. An odd number of lines between
+  // parts of a power-of-two size keeps them off the same cache sets.
   size_t Add(size_t bytes) {
     const size_t offset = bytes_;
     bytes_ += (bytes + kLine - 1) / kLine * kLine + kLine;

@@ -68,9 +68,8 @@ std::string Describe(Conv2DPass pass, const FusedConv2DProblem& problem) {
            std::to_string(a.pad_after);
   };
   return std::string(Name(pass)) + " " + Name(conv.dtype) + " n" + std::to_string(conv.batch) +
-         " c" + std::to_string(conv.in_channels) + " k" + std::to_string(conv.out_channels) +
-         " g" + std::to_string(conv.groups) + " h" + axis(conv.window.h) + " w" +
-         axis(conv.window.w);
+         " c" + std::to_string(conv.in_channels) + " k" + std::to_string(conv.out_channels) + " g" +
+         std::to_string(conv.groups) + " h" + axis(conv.window.h) + " w" + axis(conv.window.w);
 }
 
 // FASTCONV_VERBOSE=dispatch: the choice and the refusals of every new problem, once.

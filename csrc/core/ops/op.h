@@ -15,14 +15,15 @@
 
 namespace fastconv {
 
-// Type and shape. A dimension may be kUnknown (shape.h) and the whole rank unknown while a graph is built.
+// Type and shape. A dimension may be kUnknown (shape.h) and the whole rank unknown while a graph is
+// built.
 struct TensorSpec {
   DataType dtype = DataType::kFloat32;
   bool known_rank = true;
   std::vector<int64_t> dims;
 
   bool fully_known() const;
-  int64_t elements() const;   // of a fully known shape
+  int64_t elements() const;  // of a fully known shape
 };
 
 struct TensorView {
@@ -48,7 +49,8 @@ struct AttrSpec {
 class ScratchAllocator {
  public:
   virtual ~ScratchAllocator() = default;
-  // At least `bytes`, aligned to 64 bytes, valid until the op has run; null when there is no memory.
+  // At least `bytes`, aligned to 64 bytes, valid until the op has run; null when there is no
+  // memory.
   virtual void* Allocate(size_t bytes) = 0;
 };
 
@@ -71,7 +73,7 @@ class Op {
 };
 
 struct OpDefinition {
-  const char* name;                 // "FusedConv2D"
+  const char* name;  // "FusedConv2D"
   std::vector<AttrSpec> attrs;
   int num_inputs;
   int num_outputs;

@@ -11,17 +11,17 @@
 namespace fastconv::cpu {
 namespace {
 
-constexpr int64_t kPixelsPerUnit = 512;            // long register sums, dz in the first levels of cache
-constexpr int64_t kUnitBytes = 512 << 10;          // slab and dz of one unit
-constexpr int64_t kPartialSumsBytes = 16 << 20;    // of all slots together
+constexpr int64_t kPixelsPerUnit = 512;    // long register sums, dz in the first levels of cache
+constexpr int64_t kUnitBytes = 512 << 10;  // slab and dz of one unit
+constexpr int64_t kPartialSumsBytes = 16 << 20;  // of all slots together
 constexpr int64_t kSlotsPerThread = 4;
 
 // dfilter[tap, c, k] = sum over pixels of x[pixel + tap, c] * dz[pixel, k].
 //
-// Pixels are cut into units (some rows of an image, or some whole small images), units into slots of
-// neighbours. Each slot sums on its own and the slots are added up in order at the end, so that the
-// result depends on the number of threads (it sets the number of slots) but not on their timing. Large filters get fewer slots and are cut
-// by output channels instead.
+// Pixels are cut into units (some rows of an image, or some whole small images), units into slots
+// of neighbours. Each slot sums on its own and the slots are added up in order at the end, so that
+// the result depends on the number of threads (it sets the number of slots) but not on their
+// timing. Large filters get fewer slots and are cut by output channels instead.
 class ImplicitGemmBackwardFilter final : public Conv2DPlan {
  public:
   ImplicitGemmBackwardFilter(const char* name, const Kernels& kernels,
@@ -45,8 +45,7 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
     CutWork();
     const int64_t slot_elements = conv_.groups * panels_.padded_channels() * depth_;
     sums_offset_ = layout_.Add(slots_ * slot_elements * acc_bytes_);
-    bias_sums_offset_ =
-        layout_.Add(slots_ * conv_.groups * panels_.padded_channels() * acc_bytes_);
+    bias_sums_offset_ = layout_.Add(slots_ * conv_.groups * panels_.padded_channels() * acc_bytes_);
     for (int worker = 0; worker < num_threads_; ++worker) {
       slab_offsets_.push_back(layout_.Add(unit_images_ * slab_image_elements() * acc_bytes_));
       dz_offsets_.push_back(layout_.Add(unit_images_ * unit_rows_ * conv_.window.w.out *
@@ -90,9 +89,8 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
     const int64_t affordable = std::max<int64_t>(kPartialSumsBytes / filter_bytes, 1);
     const int64_t wanted = kSlotsPerThread * num_threads_;
     slots_ = std::min(affordable, wanted);
-    const int64_t ranges = slots_ >= num_threads_
-                               ? 1
-                               : std::min(panels_.count(), (wanted + slots_ - 1) / slots_);
+    const int64_t ranges =
+        slots_ >= num_threads_ ? 1 : std::min(panels_.count(), (wanted + slots_ - 1) / slots_);
     panels_per_item_ = (panels_.count() + ranges - 1) / ranges;
     const int64_t dz_width = panels_per_item_ * panels_.width(0);
     const auto unit_bytes = [&](int64_t rows) {
@@ -114,18 +112,18 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
 
   // Sums of a slot: [group][panel][depth][width].
   void* Sums(void* workspace, int64_t slot, int64_t group, int64_t panel) const {
-    const int64_t channels = (slot * conv_.groups + group) * panels_.padded_channels() +
-                             panels_.first_channel(panel);
+    const int64_t channels =
+        (slot * conv_.groups + group) * panels_.padded_channels() + panels_.first_channel(panel);
     return At(workspace, sums_offset_ + channels * depth_ * acc_bytes_);
   }
   void* BiasSums(void* workspace, int64_t slot, int64_t group, int64_t panel) const {
-    const int64_t channels = (slot * conv_.groups + group) * panels_.padded_channels() +
-                             panels_.first_channel(panel);
+    const int64_t channels =
+        (slot * conv_.groups + group) * panels_.padded_channels() + panels_.first_channel(panel);
     return At(workspace, bias_sums_offset_ + channels * acc_bytes_);
   }
 
-  void SumSlot(const Conv2DArgs& args, int64_t slot, int64_t group, int64_t first_panel,
-               int worker, void* workspace) const {
+  void SumSlot(const Conv2DArgs& args, int64_t slot, int64_t group, int64_t first_panel, int worker,
+               void* workspace) const {
     const int64_t end_panel = std::min(first_panel + panels_per_item_, panels_.count());
     for (int64_t panel = first_panel; panel < end_panel; ++panel) {
       const int64_t width = panels_.width(panel);
@@ -179,8 +177,8 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
                         chunk.depth_offset * panels_.width(panel), acc_bytes_);
         kernels_.filter_grad({slab_data, image_stride, chunk.slab.output_row_stride(),
                               chunk.slab.pixel_stride(), chunk.runs.data(),
-                              static_cast<int64_t>(chunk.runs.size()), dz_of(panel),
-                              panels_.vectors(panel), sums, images, rows, cols});
+                              static_cast<int64_t>(chunk.runs.size()), chunk.slab.filled(band),
+                              dz_of(panel), panels_.vectors(panel), sums, images, rows, cols});
       }
     }
   }
@@ -209,8 +207,8 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
       }
     }
     if (args.dbias != nullptr) {
-      kernels_.store_rows(
-          {bias_sums, width, At(args.dbias, column, element_bytes_), conv_.out_channels, 1, channels});
+      kernels_.store_rows({bias_sums, width, At(args.dbias, column, element_bytes_),
+                           conv_.out_channels, 1, channels});
     }
   }
 
@@ -223,18 +221,17 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
   const Panels panels_;
   const TapConvolution convolution_;
   std::vector<Chunk> chunks_;
-  int64_t depth_ = 0;   // elements of a filter per output channel
+  int64_t depth_ = 0;  // elements of a filter per output channel
   int64_t slots_ = 1, panels_per_item_ = 1;
   int64_t unit_images_ = 1, unit_rows_ = 1, units_per_image_group_ = 1, units_ = 0;
   WorkspaceLayout layout_;
   size_t sums_offset_ = 0, bias_sums_offset_ = 0;
-  std::vector<size_t> slab_offsets_, dz_offsets_;   // per worker
+  std::vector<size_t> slab_offsets_, dz_offsets_;  // per worker
 };
 
 }  // namespace
 
-std::unique_ptr<Conv2DPlan> MakeImplicitGemmBackwardFilter(const char* name,
-                                                           const Kernels& kernels,
+std::unique_ptr<Conv2DPlan> MakeImplicitGemmBackwardFilter(const char* name, const Kernels& kernels,
                                                            const FusedConv2DProblem& problem,
                                                            int num_threads) {
   return std::make_unique<ImplicitGemmBackwardFilter>(name, kernels, problem, num_threads);

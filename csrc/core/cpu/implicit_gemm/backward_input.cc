@@ -36,7 +36,7 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
     std::memset(At(workspace, zeros_offset_), 0, zeros_bytes());
     Driver::Callbacks callbacks;
     callbacks.load_panel = [&](const Driver::PanelRequest& r) { LoadPanel(args, r); };
-    callbacks.load_row = [&](const Driver::RowRequest& r) {   // of the whole row, see whole_rows
+    callbacks.load_row = [&](const Driver::RowRequest& r) {  // of the whole row, see whole_rows
       LoadGradientRows(kernels_, conv_, epilogue_, args, r.image, r.group, r.first_channel,
                        r.channels, r.channels, {r.row.row, 1}, r.row.dst);
     };
@@ -58,19 +58,18 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
                               conv_.out_channels, r.panel, r.width, r.channels, r.depth, r.width});
   }
 
-  void ConsumeSums(const Conv2DArgs& args, const void* zeros,
-                   const Driver::SumsRequest& r) const {
+  void ConsumeSums(const Conv2DArgs& args, const void* zeros, const Driver::SumsRequest& r) const {
     const Window2D& window = conv_.window;
     const Phase& phase = *r.phase;
     const int64_t row = phase.first_row + r.band.first_row * phase.row_step;
     const int64_t pixel = (r.image * window.h.in + row) * window.w.in + phase.first_col;
     const int64_t channel = r.group * conv_.in_channels_per_group() + r.first_out;
-    kernels_.map_rows_from_acc(
-        {r.acc, phase.cols * r.width, r.width,
-         At(args.dx, pixel * conv_.in_channels + channel, element_bytes_),
-         phase.row_step * window.w.in * conv_.in_channels, phase.col_step * conv_.in_channels,
-         r.band.rows, phase.cols, r.channels,
-         PointwiseStage{nullptr, nullptr, zeros, Activation::kLinear, 1.0}});
+    kernels_.map_rows_from_acc({r.acc, phase.cols * r.width, r.width,
+                                At(args.dx, pixel * conv_.in_channels + channel, element_bytes_),
+                                phase.row_step * window.w.in * conv_.in_channels,
+                                phase.col_step * conv_.in_channels, r.band.rows, phase.cols,
+                                r.channels,
+                                PointwiseStage{nullptr, nullptr, zeros, Activation::kLinear, 1.0}});
   }
 
   const char* name_;

@@ -45,9 +45,7 @@ class ImplicitGemmForward final : public Conv2DPlan {
     callbacks.load_row = [&](const Driver::RowRequest& r) {
       LoadInputRow(kernels_, conv_, args.x, r.image, r.group, r.first_channel, r.channels, r.row);
     };
-    callbacks.consume_sums = [&](const Driver::SumsRequest& r) {
-      ConsumeSums(args, workspace, r);
-    };
+    callbacks.consume_sums = [&](const Driver::SumsRequest& r) { ConsumeSums(args, workspace, r); };
     driver_.Run(callbacks, At(workspace, driver_offset_), pool);
     if (batch_statistics_) FinishStatistics(args, workspace);
     return Status();
@@ -88,9 +86,8 @@ class ImplicitGemmForward final : public Conv2DPlan {
     const int64_t channels = conv_.out_channels;
     const int64_t channel = r.group * conv_.out_channels_per_group() + r.first_out;
     const int64_t row_stride = r.phase->cols * r.width;
-    const void* bias =
-        At(At(workspace, bias_offset_),
-           r.group * driver_.panels().padded_channels() + r.first_out, acc_bytes_);
+    const void* bias = At(At(workspace, bias_offset_),
+                          r.group * driver_.panels().padded_channels() + r.first_out, acc_bytes_);
     const PointwiseStage stage{nullptr, nullptr, bias, epilogue_.activation,
                                NegativeSlope(epilogue_)};
     const MaxPoolSpec& pool = epilogue_.pool;
@@ -98,11 +95,10 @@ class ImplicitGemmForward final : public Conv2DPlan {
       const Band& pooled = pooled_bands_[r.band_index];
       const int64_t cell =
           (r.image * pool.window.h.out + pooled.first_row) * pool.window.w.out * channels + channel;
-      kernels_.pool_rows_from_acc({r.acc, row_stride, r.width, r.band.first_row,
-                                   At(args.y, cell, element_bytes_),
-                                   At(args.code, cell, SizeOf(pool.code_type)),
-                                   pool.window.w.out * channels, channels, pooled.first_row,
-                                   pooled.rows, r.channels, stage, &pool});
+      kernels_.pool_rows_from_acc(
+          {r.acc, row_stride, r.width, r.band.first_row, At(args.y, cell, element_bytes_),
+           At(args.code, cell, SizeOf(pool.code_type)), pool.window.w.out * channels, channels,
+           pooled.first_row, pooled.rows, r.channels, stage, &pool});
       return;
     }
     const int64_t cols = r.phase->cols;
@@ -137,9 +133,9 @@ class ImplicitGemmForward final : public Conv2DPlan {
     const auto combine = [&](auto acc) {
       using Acc = decltype(acc);
       CombineStatistics<Acc>(At<Acc>(workspace, means_offset_),
-                             At<Acc>(workspace, deviations_offset_),
-                             conv_.batch * num_bands(), conv_.out_channels, counts,
-                             static_cast<Acc*>(args.mean), static_cast<Acc*>(args.variance));
+                             At<Acc>(workspace, deviations_offset_), conv_.batch * num_bands(),
+                             conv_.out_channels, counts, static_cast<Acc*>(args.mean),
+                             static_cast<Acc*>(args.variance));
     };
     conv_.dtype == DataType::kFloat64 ? combine(double()) : combine(float());
   }
@@ -154,7 +150,7 @@ class ImplicitGemmForward final : public Conv2DPlan {
   const Epilogue epilogue_;
   const bool batch_statistics_;
   const int64_t element_bytes_, acc_bytes_;
-  std::vector<Band> pooled_bands_;   // filled while driver_ is constructed
+  std::vector<Band> pooled_bands_;  // filled while driver_ is constructed
   Driver driver_;
   WorkspaceLayout layout_;
   size_t driver_offset_ = 0, bias_offset_ = 0, means_offset_ = 0, deviations_offset_ = 0;

@@ -51,12 +51,8 @@ Phase Cross(const AxisPhase& h, const AxisPhase& w) {
 }  // namespace
 
 TapConvolution ForwardTaps(const Window2D& window) {
-  return {window.h.in,
-          window.w.in,
-          window.h.stride,
-          window.w.stride,
-          false,
-          {Cross(ForwardAxis(window.h), ForwardAxis(window.w))}};
+  return {window.h.in,     window.w.in, window.h.stride,
+          window.w.stride, false,       {Cross(ForwardAxis(window.h), ForwardAxis(window.w))}};
 }
 
 TapConvolution BackwardInputTaps(const Window2D& window) {

@@ -19,12 +19,13 @@ struct Tap {
   int64_t row, col;
 };
 
-// Outputs on a grid: (i, j) of the phase is pixel (first_row + i * row_step, first_col + j * col_step).
+// Outputs on a grid: (i, j) of the phase is pixel (first_row + i * row_step, first_col + j *
+// col_step).
 struct Phase {
   int64_t rows, cols;
   int64_t first_row, row_step;
   int64_t first_col, col_step;
-  std::vector<Tap> taps;   // empty: the outputs are zero
+  std::vector<Tap> taps;  // empty: the outputs are zero
 };
 
 struct TapConvolution {

@@ -16,8 +16,7 @@ std::unique_ptr<Conv2DPlan> MakeImplicitGemmForward(const char* name, const Kern
 std::unique_ptr<Conv2DPlan> MakeImplicitGemmBackwardInput(const char* name, const Kernels& kernels,
                                                           const FusedConv2DProblem& problem,
                                                           int num_threads);
-std::unique_ptr<Conv2DPlan> MakeImplicitGemmBackwardFilter(const char* name,
-                                                           const Kernels& kernels,
+std::unique_ptr<Conv2DPlan> MakeImplicitGemmBackwardFilter(const char* name, const Kernels& kernels,
                                                            const FusedConv2DProblem& problem,
                                                            int num_threads);
 

@@ -35,12 +35,11 @@ inline void LoadGradientRows(const Kernels& kernels, const Conv2DProblem& conv,
   const int64_t channel = group * conv.out_channels_per_group() + first_channel;
   const int64_t first = image * map.h.out * map.w.out * conv.out_channels + channel;
   const bool by_sign = epilogue.activation != Activation::kLinear && !pool.enabled;
-  kernels.grad_rows(
-      {At(args.dy, first, element_bytes),
-       by_sign ? At(static_cast<const void*>(args.y), first, element_bytes) : nullptr,
-       At(static_cast<const void*>(args.code), first, SizeOf(pool.code_type)), conv.out_channels,
-       band.first_row, band.rows, cols, channels, width, dst, cols * width, width,
-       NegativeSlope(epilogue), &pool});
+  kernels.grad_rows({At(args.dy, first, element_bytes),
+                     by_sign ? At(static_cast<const void*>(args.y), first, element_bytes) : nullptr,
+                     At(static_cast<const void*>(args.code), first, SizeOf(pool.code_type)),
+                     conv.out_channels, band.first_row, band.rows, cols, channels, width, dst,
+                     cols * width, width, NegativeSlope(epilogue), &pool});
 }
 
 // The row of the filter [R][S][C/G][K] that belongs to a tap and an input channel of a group.

@@ -45,6 +45,11 @@ bool Slab::RowIsRead(int64_t slab_row) const {
   });
 }
 
+FilledRows Slab::filled(const Band& band) const {
+  const int64_t first_row = band.first_row * in_row_step_ + min_row_;
+  return {-first_row, in_rows_ - first_row, in_row_step_};
+}
+
 void Slab::Fill(const Band& band, size_t element_bytes, void* dst, const LoadRow& load_row) const {
   if (taps_.empty()) return;
   const int64_t first_row = band.first_row * in_row_step_ + min_row_;
@@ -57,7 +62,8 @@ void Slab::Fill(const Band& band, size_t element_bytes, void* dst, const LoadRow
       continue;
     }
     for (int64_t remainder = 0; remainder < in_col_step_; ++remainder) {
-      // Input columns start + i * step, i in [0, phase_cols): zeros, [begin, end) of the image, zeros.
+      // Input columns start + i * step, i in [0, phase_cols): zeros, [begin, end) of the image,
+      // zeros.
       const int64_t start = min_col_ + remainder;
       const auto first_not_below = [&](int64_t col) {
         const int64_t i = col <= start ? 0 : (col - start + in_col_step_ - 1) / in_col_step_;
@@ -78,7 +84,7 @@ void Slab::Fill(const Band& band, size_t element_bytes, void* dst, const LoadRow
 
 std::vector<std::vector<Run>> Slab::Runs(int64_t max_depth) const {
   std::vector<std::vector<Run>> groups;
-  int64_t depth = max_depth;   // of the last group
+  int64_t depth = max_depth;  // of the last group
   for (const Tap& tap : taps_) {
     int64_t offset = TapOffset(tap);
     for (int64_t rest = channels_; rest > 0;) {
@@ -88,10 +94,12 @@ std::vector<std::vector<Run>> Slab::Runs(int64_t max_depth) const {
       }
       const int64_t length = std::min(rest, max_depth - depth);
       std::vector<Run>& runs = groups.back();
-      if (!runs.empty() && runs.back().offset + runs.back().length == offset) {
+      const int64_t row = tap.row - min_row_;
+      if (!runs.empty() && runs.back().row == row &&
+          runs.back().offset + runs.back().length == offset) {
         runs.back().length += length;
       } else {
-        runs.push_back({offset, length});
+        runs.push_back({offset, length, row});
       }
       offset += length;
       rest -= length;

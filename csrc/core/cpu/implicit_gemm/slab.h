@@ -27,13 +27,15 @@ class Slab {
   int64_t output_row_stride() const { return in_row_step_ * row_stride_; }
   int64_t elements(int64_t output_rows) const { return rows(output_rows) * row_stride_; }
   int64_t channels() const { return channels_; }
+  // Which slab rows of a band are not padding.
+  FilledRows filled(const Band& band) const;
   // Filter taps in the order in which their elements follow each other in the runs.
   const std::vector<Tap>& taps() const { return taps_; }
   // The runs, in groups of at most `max_depth` elements.
   std::vector<std::vector<Run>> Runs(int64_t max_depth) const;
 
-  // Valid columns of one input row: [first_col, first_col + cols * col_step) in steps, to dst, whose
-  // pixels lie pixel_stride() apart.
+  // Valid columns of one input row: [first_col, first_col + cols * col_step) in steps, to dst,
+  // whose pixels lie pixel_stride() apart.
   struct Row {
     int64_t row;
     int64_t first_col, cols, col_step;
@@ -52,9 +54,9 @@ class Slab {
   int64_t channels_;
   int64_t in_rows_, in_cols_;
   int64_t in_row_step_, in_col_step_;
-  int64_t min_row_ = 0, row_span_ = 0;   // input rows relative to an output row's first
-  int64_t min_col_ = 0;                  // input column of slab column 0
-  int64_t phase_cols_ = 0;               // slab columns per remainder
+  int64_t min_row_ = 0, row_span_ = 0;  // input rows relative to an output row's first
+  int64_t min_col_ = 0;                 // input column of slab column 0
+  int64_t phase_cols_ = 0;              // slab columns per remainder
   int64_t row_stride_ = 0;
   std::vector<Tap> taps_;
 };

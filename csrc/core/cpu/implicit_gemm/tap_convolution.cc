@@ -14,8 +14,8 @@ constexpr int64_t kPanelBytes = 256 << 10;
 // Enough items for threads to even out what each lost to other processes.
 constexpr int64_t kItemsPerThread = 4;
 
-int64_t RowsPerBand(const Phase& phase, const Slab& slab, int64_t sums_row_bytes,
-                    int64_t acc_bytes, int64_t images, int num_threads) {
+int64_t RowsPerBand(const Phase& phase, const Slab& slab, int64_t sums_row_bytes, int64_t acc_bytes,
+                    int64_t images, int num_threads) {
   int64_t rows = phase.rows;
   const int64_t wanted_items = kItemsPerThread * num_threads;
   if (images < wanted_items) {
@@ -56,10 +56,9 @@ TapConvolutionDriver::TapConvolutionDriver(const Kernels& kernels, TapConvolutio
       part.chunks.push_back({chunks.first(c), part.depth, slab, std::move(runs)});
       part.depth += static_cast<int64_t>(phase.taps.size()) * chunks.length(c);
     }
-    const Slab& slab = part.chunks.front().slab;   // the first chunk is the largest
-    const int64_t rows =
-        RowsPerBand(phase, slab, phase.cols * sums_pixel * acc_bytes_, acc_bytes_,
-                    std::max<int64_t>(batch_ * groups_, 1), num_threads_);
+    const Slab& slab = part.chunks.front().slab;  // the first chunk is the largest
+    const int64_t rows = RowsPerBand(phase, slab, phase.cols * sums_pixel * acc_bytes_, acc_bytes_,
+                                     std::max<int64_t>(batch_ * groups_, 1), num_threads_);
     part.bands = split(phase, rows);
     for (const Band& band : part.bands) {
       slab_elements = std::max(slab_elements, slab.elements(band.rows));
@@ -128,16 +127,17 @@ void TapConvolutionDriver::RunItem(const Callbacks& callbacks, int64_t item, int
     chunk.slab.Fill(band, acc_bytes_, slab_data, [&](const Slab::Row& row) {
       callbacks.load_row({image, group, chunk.first_channel, chunk.slab.channels(), row});
     });
+    const FilledRows filled = chunk.slab.filled(band);
     for (int64_t panel = 0; panel < panels_.count(); ++panel) {
       const int64_t width = panels_.width(panel);
       void* acc = At(sums, panel * sums_panel_stride_, acc_bytes_);
-      const void* operand = At(Panel(part, group, panel, workspace),
-                               chunk.panel_depth_offset * width, acc_bytes_);
+      const void* operand =
+          At(Panel(part, group, panel, workspace), chunk.panel_depth_offset * width, acc_bytes_);
       if (part.depth == 0) std::memset(acc, 0, band.rows * phase.cols * width * acc_bytes_);
       bool accumulate = !first;
       for (const std::vector<fastconv::cpu::Run>& runs : chunk.runs) {
         kernels_.conv_rows({slab_data, chunk.slab.output_row_stride(), chunk.slab.pixel_stride(),
-                            runs.data(), static_cast<int64_t>(runs.size()), operand,
+                            runs.data(), static_cast<int64_t>(runs.size()), filled, operand,
                             panels_.vectors(panel), acc, band.rows, phase.cols, accumulate});
         for (const fastconv::cpu::Run& run : runs) {
           operand = At(operand, run.length * width, acc_bytes_);
@@ -145,8 +145,8 @@ void TapConvolutionDriver::RunItem(const Callbacks& callbacks, int64_t item, int
         accumulate = true;
       }
       if (last) {
-        callbacks.consume_sums({&phase, image, group, band_index, band, panels_.first_channel(panel), panels_.channels(panel), width,
-                                acc});
+        callbacks.consume_sums({&phase, image, group, band_index, band,
+                                panels_.first_channel(panel), panels_.channels(panel), width, acc});
       }
     }
   }
@@ -158,9 +158,8 @@ void TapConvolutionDriver::Run(const Callbacks& callbacks, void* workspace,
   for (size_t p = 0; p < parts_.size(); ++p) items += Items(p);
   if (items == 0) return;
   LoadPanels(callbacks, workspace, pool);
-  ParallelFor(pool, num_threads_, items, [&](int64_t item, int worker) {
-    RunItem(callbacks, item, worker, workspace);
-  });
+  ParallelFor(pool, num_threads_, items,
+              [&](int64_t item, int worker) { RunItem(callbacks, item, worker, workspace); });
 }
 
 }  // namespace fastconv::cpu

@@ -19,8 +19,8 @@ namespace fastconv::cpu {
 
 class TapConvolutionDriver {
  public:
-  // `in_channels` and `out_channels` are one group's. `split(phase, rows_per_band)` cuts a phase's rows into
-  // bands; it is asked once, with a number that suits the caches and the threads.
+  // `in_channels` and `out_channels` are one group's. `split(phase, rows_per_band)` cuts a phase's
+  // rows into bands; it is asked once, with a number that suits the caches and the threads.
   using Split = std::function<std::vector<Band>(const Phase& phase, int64_t rows_per_band)>;
   TapConvolutionDriver(const Kernels& kernels, TapConvolution convolution, int64_t batch,
                        int64_t groups, int64_t in_channels, int64_t out_channels, int num_threads,
@@ -32,7 +32,8 @@ class TapConvolutionDriver {
   // Bands of a phase in each image.
   const std::vector<Band>& bands(int64_t phase) const { return parts_[phase].bands; }
 
-  // One tap's filter panel: panel[0, depth)[0, width) for input channels [first_in, first_in + depth).
+  // One tap's filter panel: panel[0, depth)[0, width) for input channels [first_in, first_in +
+  // depth).
   struct PanelRequest {
     const Tap* tap;
     int64_t group, first_in, depth;
@@ -64,15 +65,15 @@ class TapConvolutionDriver {
  private:
   struct Chunk {
     int64_t first_channel;
-    int64_t panel_depth_offset;   // elements of the reduction before this chunk
+    int64_t panel_depth_offset;  // elements of the reduction before this chunk
     Slab slab;
     std::vector<std::vector<fastconv::cpu::Run>> runs;
   };
-  struct Part {   // of one phase
+  struct Part {  // of one phase
     std::vector<Chunk> chunks;
     std::vector<Band> bands;
-    int64_t depth;             // elements of the reduction
-    int64_t panel_elements;    // of all groups
+    int64_t depth;           // elements of the reduction
+    int64_t panel_elements;  // of all groups
     size_t panels_offset;
   };
 
@@ -86,11 +87,11 @@ class TapConvolutionDriver {
   int64_t batch_, groups_;
   Panels panels_;
   int num_threads_;
-  int64_t acc_bytes_;   // of one accumulator element
+  int64_t acc_bytes_;  // of one accumulator element
   std::vector<Part> parts_;
   WorkspaceLayout layout_;
-  std::vector<size_t> slab_offsets_, sums_offsets_;   // per worker
-  int64_t sums_panel_stride_ = 0;   // elements between panels' sums; 0: one buffer for all
+  std::vector<size_t> slab_offsets_, sums_offsets_;  // per worker
+  int64_t sums_panel_stride_ = 0;  // elements between panels' sums; 0: one buffer for all
 };
 
 }  // namespace fastconv::cpu

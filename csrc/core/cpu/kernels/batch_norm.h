@@ -60,8 +60,8 @@ void BatchNormGradSums(const BatchNormGradArgs& args) {
       Acc* to_da = static_cast<Acc*>(args.sum_da) + channel;
       Acc* to_da_xhat = static_cast<Acc*>(args.sum_da_xhat) + channel;
       Store(to_da, Load(to_da) + sum_da);
-      Store(to_da_xhat, Load(to_da_xhat) + sum_da_deviation *
-                                               LoadParameter<Acc>(args.inverse_deviation, channel));
+      Store(to_da_xhat, Load(to_da_xhat) +
+                            sum_da_deviation * LoadParameter<Acc>(args.inverse_deviation, channel));
     });
   });
 }

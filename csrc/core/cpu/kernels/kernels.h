@@ -19,36 +19,36 @@ namespace fastconv::cpu {
 
 // dst[row][0, width) = src[row][0, columns), then zeros. T -> Acc.
 struct LoadRowsArgs {
-  const void* src;   // T
+  const void* src;  // T
   int64_t src_stride;
-  void* dst;   // Acc
+  void* dst;  // Acc
   int64_t dst_stride;
   int64_t rows, columns, width;
 };
 
 // dst[column][0, width) = src[0, rows)[column], then zeros: a transposition. T -> Acc.
 struct LoadTransposedArgs {
-  const void* src;   // T
+  const void* src;  // T
   int64_t src_stride;
-  void* dst;   // Acc
+  void* dst;  // Acc
   int64_t dst_stride;
   int64_t rows, columns, width;
 };
 
 // dst[row][0, columns) = src[row][...]. Acc -> T.
 struct StoreRowsArgs {
-  const void* src;   // Acc
+  const void* src;  // Acc
   int64_t src_stride;
-  void* dst;   // T
+  void* dst;  // T
   int64_t dst_stride;
   int64_t rows, columns;
 };
 
 // dst[0, columns) += sum over rows of src[row][...]; columns is a multiple of the lanes. Acc.
 struct AddRowsArgs {
-  const void* src;   // Acc
+  const void* src;  // Acc
   int64_t src_stride;
-  void* dst;   // Acc
+  void* dst;  // Acc
   int64_t rows, columns;
 };
 
@@ -59,18 +59,27 @@ struct AddRowsArgs {
 struct Run {
   int64_t offset;
   int64_t length;
+  int64_t row;  // of the slab, for output row 0: all elements of a run lie in one
+};
+
+// Slab rows [begin, end) hold rows of the image, those around them nothing but zeros, which need no
+// multiplication. Output row i of a run lies in slab row i * step + run.row.
+struct FilledRows {
+  int64_t begin, end;
+  int64_t step;
 };
 
 // acc[i][j][0, width) (+)= sum over d of slab[i * row_stride + j * pixel_stride + (d-th element of
 // the runs)] * panel[d][0, width), width = vectors * lanes.
 struct ConvRowsArgs {
-  const void* slab;   // Acc
+  const void* slab;  // Acc
   int64_t row_stride, pixel_stride;
   const Run* runs;
   int64_t num_runs;
-  const void* panel;   // Acc
-  int64_t vectors;     // 1 or 2
-  void* acc;           // Acc [rows][cols][width]
+  FilledRows filled;
+  const void* panel;  // Acc
+  int64_t vectors;    // 1 or 2
+  void* acc;          // Acc [rows][cols][width]
   int64_t rows, cols;
   bool accumulate;
 };
@@ -79,13 +88,14 @@ struct ConvRowsArgs {
 //   slab[image * image_stride + i * row_stride + j * pixel_stride + (d-th element of the runs)] *
 //   dz[p][0, width).
 struct FilterGradArgs {
-  const void* slab;   // Acc
+  const void* slab;  // Acc
   int64_t image_stride, row_stride, pixel_stride;
   const Run* runs;
   int64_t num_runs;
-  const void* dz;    // Acc [images][rows][cols][width]
-  int64_t vectors;   // 1 or 2
-  void* acc;         // Acc [sum of run lengths][width]
+  FilledRows filled;  // of each image
+  const void* dz;     // Acc [images][rows][cols][width]
+  int64_t vectors;    // 1 or 2
+  void* acc;          // Acc [sum of run lengths][width]
   int64_t images, rows, cols;
 };
 
@@ -94,8 +104,8 @@ struct FilterGradArgs {
 // Per-channel parameters and activation: activation((v - mean) * scale + shift), without mean and
 // scale activation(v + shift). The parameters are Acc, zero-filled to whole vectors.
 struct PointwiseStage {
-  const void* mean;    // null
-  const void* scale;   // together with mean
+  const void* mean;   // null
+  const void* scale;  // together with mean
   const void* shift;
   Activation activation;
   double negative_slope;
@@ -103,9 +113,9 @@ struct PointwiseStage {
 
 // y = stage(src) over rows x cols pixels of `channels`.
 struct MapRowsArgs {
-  const void* src;   // Acc or T, see the table
+  const void* src;  // Acc or T, see the table
   int64_t src_row_stride, src_pixel_stride;
-  void* y;   // T
+  void* y;  // T
   int64_t y_row_stride, y_pixel_stride;
   int64_t rows, cols, channels;
   PointwiseStage stage;
@@ -113,12 +123,12 @@ struct MapRowsArgs {
 
 // y, code = max_pool(stage(src)) for the pooled rows [first_row, first_row + rows).
 struct PoolRowsArgs {
-  const void* src;   // Acc or T, see the table; points at the map's row `src_first_row`
+  const void* src;  // Acc or T, see the table; points at the map's row `src_first_row`
   int64_t src_row_stride, src_pixel_stride;
   int64_t src_first_row;
-  void* y;      // T, at the first pooled row
-  void* code;   // the spec's code type
-  int64_t y_row_stride, y_pixel_stride;   // of y and of code
+  void* y;                               // T, at the first pooled row
+  void* code;                            // the spec's code type
+  int64_t y_row_stride, y_pixel_stride;  // of y and of code
   int64_t first_row, rows, channels;
   PointwiseStage stage;
   const MaxPoolSpec* pool;
@@ -128,48 +138,49 @@ struct PoolRowsArgs {
 // [first_row, first_row + rows): dy through the code if pooled, else dy * (y > 0 ? 1 : slope) where
 // y is given, else dy itself. Channels beyond `channels` are zero.
 struct GradRowsArgs {
-  const void* dy;   // T, at (image, row 0, column 0, first channel); pooled: of the pooled map
-  const void* y;    // T, likewise, or null
+  const void* dy;  // T, at (image, row 0, column 0, first channel); pooled: of the pooled map
+  const void* y;   // T, likewise, or null
   const void* code;
-  int64_t pixel_stride;   // of dy, y, code
+  int64_t pixel_stride;  // of dy, y, code
   int64_t first_row, rows, cols;
   int64_t channels, width;
-  void* dz;   // Acc
+  void* dz;  // Acc
   int64_t dz_row_stride, dz_pixel_stride;
-  double negative_slope;   // 1 for a linear activation
+  double negative_slope;  // 1 for a linear activation
   const MaxPoolSpec* pool;
 };
 
 // Per channel over rows x cols pixels: mean, and the sum of squared deviations from it.
 struct StatisticsArgs {
-  const void* z;   // T
+  const void* z;  // T
   int64_t row_stride, pixel_stride;
   int64_t rows, cols, channels;
-  void* mean;   // Acc, room for whole vectors
+  void* mean;  // Acc, room for whole vectors
   void* sum_squared_deviations;
 };
 
 // Backward of normalisation. da = gradient at the activation's input: `da` itself or, if
-// `differentiate_activation`, da * activation'((z - mean) * scale + shift); xhat = (z - mean) * inverse_deviation.
+// `differentiate_activation`, da * activation'((z - mean) * scale + shift); xhat = (z - mean) *
+// inverse_deviation.
 struct BatchNormGradArgs {
-  const void* z;    // T
-  const void* da;   // Acc
+  const void* z;   // T
+  const void* da;  // Acc
   int64_t z_row_stride, z_pixel_stride;
   int64_t da_row_stride, da_pixel_stride;
   int64_t rows, cols, channels;
   PointwiseStage stage;
-  const void* inverse_deviation;   // Acc, whole vectors
+  const void* inverse_deviation;  // Acc, whole vectors
   bool differentiate_activation;
   // sums: added to. apply: coefficients.
-  void* sum_da;        // Acc, room for whole vectors; apply: mean of da over the samples
-  void* sum_da_xhat;   // Acc; apply: mean of da * xhat
-  void* dz;            // T; apply only: scale * (da - sum_da - xhat * sum_da_xhat), strides of z
+  void* sum_da;       // Acc, room for whole vectors; apply: mean of da over the samples
+  void* sum_da_xhat;  // Acc; apply: mean of da * xhat
+  void* dz;           // T; apply only: scale * (da - sum_da - xhat * sum_da_xhat), strides of z
 };
 
 struct Kernels {
   Isa isa;
   DataType dtype;
-  int64_t lanes;   // of an Acc vector
+  int64_t lanes;  // of an Acc vector
 
   void (*load_rows)(const LoadRowsArgs&);
   void (*load_transposed)(const LoadTransposedArgs&);

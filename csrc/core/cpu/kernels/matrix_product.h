@@ -1,8 +1,8 @@
 // The register-blocked matrix products of a convolution: forward (conv_rows) and filter gradient.
 //
-// Both hold a tile of kTileRows x (1 or 2 vectors) sums in registers; per step they load 1 or 2 vectors
-// of one operand and broadcast the tile's rows of the other straight from the slab: nothing is
-// copied per filter tap.
+// Both hold a tile of kTileRows x (1 or 2 vectors) sums in registers; per step they load 1 or 2
+// vectors of one operand and broadcast the tile's rows of the other straight from the slab: nothing
+// is copied per filter tap.
 #ifndef FASTCONV_CORE_CPU_KERNELS_MATRIX_PRODUCT_H_
 #define FASTCONV_CORE_CPU_KERNELS_MATRIX_PRODUCT_H_
 
@@ -34,19 +34,25 @@ FASTCONV_ALWAYS_INLINE void AddTile(Acc* acc, const Vec<Acc> (&sums)[kRows][kVec
   }
 }
 
-// kRows pixels of one output row.
+// kRows pixels of output row `row`; slab and acc point at the first of them.
 template <class Acc, int kRows, int kVectors>
-void ConvTile(const ConvRowsArgs& args, const Acc* slab, Acc* acc) {
+void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
   Vec<Acc> sums[kRows][kVectors] = {};
   const Acc* b = static_cast<const Acc*>(args.panel);
   const int64_t stride = args.pixel_stride;
   for (int64_t r = 0; r < args.num_runs; ++r) {
+    const Run& run = args.runs[r];
+    const int64_t slab_row = row * args.filled.step + run.row;
+    if (slab_row < args.filled.begin || slab_row >= args.filled.end) {
+      b += run.length * kVectors * kLanes<Acc>;
+      continue;
+    }
     // One pointer per three pixels reaches all of them with the addressing modes that there are.
     constexpr int kPointers = (kRows + 2) / 3;
     const Acc* a[kPointers];
 #pragma GCC unroll 16
     for (int p = 0; p < kPointers; ++p) {
-      a[p] = slab + args.runs[r].offset + p * 3 * stride;
+      a[p] = slab + run.offset + p * 3 * stride;
       KeepInRegister(a[p]);
     }
     const auto step = [&]() __attribute__((always_inline)) {
@@ -63,7 +69,7 @@ void ConvTile(const ConvRowsArgs& args, const Acc* slab, Acc* acc) {
 #pragma GCC unroll 16
       for (int p = 0; p < kPointers; ++p) ++a[p];
     };
-    int64_t remaining = args.runs[r].length;
+    int64_t remaining = run.length;
     for (; remaining >= 4; remaining -= 4) {
       step();
       step();
@@ -83,13 +89,19 @@ void ConvTile(const ConvRowsArgs& args, const Acc* slab, Acc* acc) {
   }
 }
 
-// kRows consecutive elements of a run, over all pixels.
+// Output rows [begin, end).
+struct RowRange {
+  int64_t begin, end;
+};
+
+// kRows consecutive elements of a run, over the pixels of `rows`.
 template <class Acc, int kRows, int kVectors>
-void FilterGradTile(const FilterGradArgs& args, const Acc* slab, Acc* acc) {
+void FilterGradTile(const FilterGradArgs& args, const RowRange& rows, const Acc* slab, Acc* acc) {
   Vec<Acc> sums[kRows][kVectors] = {};
-  const Acc* b = static_cast<const Acc*>(args.dz);
+  const int64_t dz_row = args.cols * kVectors * kLanes<Acc>;
   for (int64_t image = 0; image < args.images; ++image) {
-    for (int64_t row = 0; row < args.rows; ++row) {
+    const Acc* b = static_cast<const Acc*>(args.dz) + (image * args.rows + rows.begin) * dz_row;
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
       const Acc* a = slab + image * args.image_stride + row * args.row_stride;
       for (int64_t col = 0; col < args.cols; ++col) {
         Vec<Acc> columns[kVectors];
@@ -136,14 +148,14 @@ template <class Acc, int kVectors>
 struct Tiles {
   template <int kRows>
   struct Conv {
-    static void Call(const ConvRowsArgs& args, const Acc* slab, Acc* acc) {
-      ConvTile<Acc, kRows, kVectors>(args, slab, acc);
+    static void Call(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
+      ConvTile<Acc, kRows, kVectors>(args, row, slab, acc);
     }
   };
   template <int kRows>
   struct FilterGrad {
-    static void Call(const FilterGradArgs& args, const Acc* slab, Acc* acc) {
-      FilterGradTile<Acc, kRows, kVectors>(args, slab, acc);
+    static void Call(const FilterGradArgs& args, const RowRange& rows, const Acc* slab, Acc* acc) {
+      FilterGradTile<Acc, kRows, kVectors>(args, rows, slab, acc);
     }
   };
 };
@@ -155,8 +167,8 @@ void ConvRowsOfWidth(const ConvRowsArgs& args) {
     const Acc* slab = static_cast<const Acc*>(args.slab) + row * args.row_stride;
     Acc* acc = static_cast<Acc*>(args.acc) + row * args.cols * width;
     ForEachTile(args.cols, [&](int64_t first, int64_t rows) {
-      CallTile<Tiles<Acc, kVectors>::template Conv>(rows, args, slab + first * args.pixel_stride,
-                                                    acc + first * width);
+      CallTile<Tiles<Acc, kVectors>::template Conv>(
+          rows, args, row, slab + first * args.pixel_stride, acc + first * width);
     });
   }
 }
@@ -171,12 +183,17 @@ void FilterGradOfWidth(const FilterGradArgs& args) {
   constexpr int64_t width = kVectors * kLanes<Acc>;
   Acc* acc = static_cast<Acc*>(args.acc);
   for (int64_t r = 0; r < args.num_runs; ++r) {
-    const Acc* slab = static_cast<const Acc*>(args.slab) + args.runs[r].offset;
-    ForEachTile(args.runs[r].length, [&](int64_t first, int64_t rows) {
-      CallTile<Tiles<Acc, kVectors>::template FilterGrad>(rows, args, slab + first,
+    const Run& run = args.runs[r];
+    const Acc* slab = static_cast<const Acc*>(args.slab) + run.offset;
+    RowRange filled{0, args.rows};
+    const auto slab_row = [&](int64_t row) { return row * args.filled.step + run.row; };
+    while (filled.begin < filled.end && slab_row(filled.begin) < args.filled.begin) ++filled.begin;
+    while (filled.begin < filled.end && slab_row(filled.end - 1) >= args.filled.end) --filled.end;
+    ForEachTile(run.length, [&](int64_t first, int64_t rows) {
+      CallTile<Tiles<Acc, kVectors>::template FilterGrad>(rows, args, filled, slab + first,
                                                           acc + first * width);
     });
-    acc += args.runs[r].length * width;
+    acc += run.length * width;
   }
 }
 

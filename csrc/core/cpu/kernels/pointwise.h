@@ -30,7 +30,7 @@ class Stage {
   FASTCONV_ALWAYS_INLINE Vec<Acc> operator()(Vec<Acc> v, int64_t channel) const {
     v = BeforeActivation(v, channel);
     if constexpr (kActivation == Activation::kRelu) {
-      return Select<Acc>(v < 0, Vec<Acc>{}, v);   // keeps NaN; no product, so -inf becomes 0
+      return Select<Acc>(v < 0, Vec<Acc>{}, v);  // keeps NaN; no product, so -inf becomes 0
     } else if constexpr (kActivation == Activation::kLeakyRelu) {
       return Select<Acc>(v > 0, v, v * slope_);
     } else {

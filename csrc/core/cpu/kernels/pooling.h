@@ -16,8 +16,8 @@ struct CodeBits {
 
 // The part of a window that lies inside the map.
 struct WindowSpan {
-  int64_t first;   // input position of the window's element 0, may be negative
-  int64_t begin, end;   // elements of the window inside [low, high)
+  int64_t first;       // input position of the window's element 0, may be negative
+  int64_t begin, end;  // elements of the window inside [low, high)
 
   FASTCONV_ALWAYS_INLINE WindowSpan(const WindowAxis& axis, int64_t out, int64_t low, int64_t high)
       : first(out * axis.stride - axis.pad_before) {
@@ -50,7 +50,7 @@ void PoolRowsCoded(const PoolRowsArgs& args) {
             const Src* src = window + i * args.src_row_stride + channel;
             for (int64_t j = horizontal.begin; j < horizontal.end; ++j) {
               const Vec<Acc> v = stage(LoadFirst(src + j * args.src_pixel_stride, count), channel);
-              const Mask<Acc> better = v > best;   // false for NaN, and for a later equal
+              const Mask<Acc> better = v > best;  // false for NaN, and for a later equal
               best = Select<Acc>(better, v, best);
               position = better ? Mask<Acc>{} + static_cast<Integer>(i * w.window + j) : position;
             }
@@ -162,8 +162,7 @@ void GradRows(const GradRowsArgs& args) {
       ForEachVector<Acc>(args.channels, [&](int64_t channel, int64_t count) {
         Vec<Acc> gradient = LoadFirst(dy + channel, count);
         if (args.y != nullptr) {
-          gradient =
-              Select<Acc>(LoadFirst(y + channel, count) > 0, gradient, gradient * slope);
+          gradient = Select<Acc>(LoadFirst(y + channel, count) > 0, gradient, gradient * slope);
         }
         // Lanes past `channels` are zero, so the whole width of the vector may be written.
         StoreFirst(dz + channel, gradient, args.width - channel);

@@ -54,7 +54,7 @@ constexpr int64_t kLanes = FASTCONV_VECTOR_BYTES / sizeof(Acc);
 
 template <class Acc>
 FASTCONV_ALWAYS_INLINE Vec<Acc> Broadcast(Acc value) {
-  return value - Vec<Acc>{};   // value - 0 keeps -0; GCC emits one broadcast
+  return value - Vec<Acc>{};  // value - 0 keeps -0; GCC emits one broadcast
 }
 
 template <class To, class From>
