@@ -1,0 +1,1 @@
+"""Measurements of fastconv; `python -m benchmarks` lists them."""

@@ -1,0 +1,151 @@
+"""Interleaved timing of variants of the same work, and its statistics.
+
+Variants take turns within every round, so that what disturbs a machine for a while disturbs all of
+them; ratios are formed within a round before they are summarised.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CONFIDENCE = 0.95
+
+
+def interleave(
+    variants: Mapping[str, Callable[[], None]],
+    rounds: int,
+    steps: int,
+    warm_up: int,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, list[float]]:
+    """Times variants in turn.
+
+    Args:
+        variants: What to time, by name. A call does one step and returns when it is done.
+        rounds: Number of rounds, each of which times every variant once.
+        steps: Steps that a variant runs in a round.
+        warm_up: Steps of each variant before the first round, not timed.
+        progress: Called with a line of text at every beginning.
+
+    Returns:
+        By name, the mean seconds of a step in each round.
+    """
+    for name, step in variants.items():
+        progress(f"warming up {name}")
+        for _ in range(warm_up):
+            step()
+    seconds = {name: [] for name in variants}
+    names = list(variants)
+    for index in range(rounds):
+        progress(f"round {index + 1} of {rounds}")
+        # Another variant begins each round: none always follows the same one.
+        shift = index % len(names)
+        for name in names[shift:] + names[:shift]:
+            step = variants[name]
+            start = time.perf_counter()
+            for _ in range(steps):
+                step()
+            seconds[name].append((time.perf_counter() - start) / steps)
+    return seconds
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Median and interquartile range."""
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Summary:
+        lower, median, upper = np.quantile(values, (0.25, 0.5, 0.75))
+        return cls(float(median), float(lower), float(upper))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median of paired ratios, and an interval that holds the true median.
+
+    `coverage` is the probability that such an interval does; it falls short of `CONFIDENCE` where
+    there are too few rounds for that.
+    """
+
+    median: float
+    low: float
+    high: float
+    coverage: float
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the rounds leave open which of the two is faster."""
+        return self.low <= 1 <= self.high or self.coverage < CONFIDENCE
+
+    @classmethod
+    def of(cls, numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
+        """Forms the ratio of every round.
+
+        The interval reaches from the k-th smallest to the k-th largest ratio. It misses the median
+        only if fewer than k of n ratios fall on one of its sides: a binomial probability, whatever
+        the distribution of the times.
+        """
+        ratios = sorted(a / b for a, b in zip(numerators, denominators, strict=True))
+        rank, coverage = _median_interval(len(ratios))
+        return cls(float(np.median(ratios)), ratios[rank - 1], ratios[-rank], coverage)
+
+
+def _median_interval(count: int) -> tuple[int, float]:
+    """Returns the largest k whose interval covers at least CONFIDENCE, or 1, and its coverage."""
+    missed = 2 * 0.5**count
+    rank = 1
+    while True:
+        more = missed + 2 * math.comb(count, rank) * 0.5**count
+        if 1 - more < CONFIDENCE:
+            return rank, 1 - missed
+        missed = more
+        rank += 1
+
+
+def machine() -> dict[str, object]:
+    """Describes what the times were taken on: hardware, versions, state of the source."""
+    import fastconv
+
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
+        "system": platform.platform(),
+        "commit": _commit(),
+        **fastconv.info(),
+    }
+
+
+def _cpu_model() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _commit() -> str:
+    """Returns the commit of this source folder, marked where files differ from it."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=pathlib.Path(__file__).parent,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
