@@ -126,6 +126,7 @@ class FusedConv2D(keras.layers.Conv2D):
         synchronized=False,
         **kwargs,
     ):
+        """Creates the layer; see the class."""
         requirements.check_backend(type(self))
         super().__init__(
             filters,
@@ -173,6 +174,7 @@ class FusedConv2D(keras.layers.Conv2D):
         self.moving_variance = None
 
     def build(self, input_shape):
+        """Creates the weights of Conv2D, then those of BatchNormalization."""
         super().build(input_shape)
         if not self.batch_norm:
             return
@@ -212,6 +214,7 @@ class FusedConv2D(keras.layers.Conv2D):
         )
 
     def call(self, inputs, training=None):
+        """Computes the block; see the class."""
         pooling = {
             "pool_size": self.pool_size,
             "pool_strides": self.pool_strides,
@@ -257,6 +260,7 @@ class FusedConv2D(keras.layers.Conv2D):
         return outputs
 
     def compute_output_shape(self, input_shape):
+        """Returns the shape after pooling; sizes may be None."""
         shape = super().compute_output_shape(input_shape)
         if self.pool_size is None:
             return shape
@@ -264,19 +268,22 @@ class FusedConv2D(keras.layers.Conv2D):
         return keras.ops.max_pool(maps, self.pool_size, self.pool_strides, self.pool_padding).shape
 
     def enable_lora(self, *args, **kwargs):
+        """Refuses: the fused op has no low-rank adaptation."""
         raise NotImplementedError(
             "FusedConv2D has no LoRA: call enable_lora on a keras.layers.Conv2D instead. "
             f"Received: layer={self.name}"
         )
 
-    # Conv2D stores its kernel and bias only; these store all weights, in the order of get_weights.
     def save_own_variables(self, store):
+        """Stores all weights, in the order of `get_weights`; Conv2D would store two."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
+        """Loads what `save_own_variables` stored."""
         keras.layers.Layer.load_own_variables(self, store)
 
     def get_config(self):
+        """Returns the arguments, for `from_config`."""
         return {
             **super().get_config(),
             "batch_norm": self.batch_norm,
@@ -291,9 +298,7 @@ class FusedConv2D(keras.layers.Conv2D):
             "beta_initializer": initializers.serialize(self.beta_initializer),
             "gamma_initializer": initializers.serialize(self.gamma_initializer),
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": initializers.serialize(
-                self.moving_variance_initializer
-            ),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
             "beta_regularizer": regularizers.serialize(self.beta_regularizer),
             "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
             "beta_constraint": constraints.serialize(self.beta_constraint),

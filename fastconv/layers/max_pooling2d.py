@@ -46,9 +46,11 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
         name=None,
         **kwargs,
     ):
+        """Creates the layer; see the class."""
         requirements.check_backend(type(self))
         super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
         requirements.check_channels_last(self)
 
     def call(self, inputs):
+        """Pools the images; see the class."""
         return ops.max_pool2d(inputs, self.pool_size, self.strides, self.padding)

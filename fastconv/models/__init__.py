@@ -39,7 +39,9 @@ def build(system, backend="fastconv", input_shape=None, classes=None, variant=No
     >>> model.compile(system.optimizer(), system.loss, metrics=["accuracy"])
     """
     if system not in SYSTEMS:
-        raise ValueError(f"`system` must be one of {', '.join(SYSTEMS)}. Received: system={system!r}")
+        raise ValueError(
+            f"`system` must be one of {', '.join(SYSTEMS)}. Received: system={system!r}"
+        )
     if backend not in BACKENDS:
         raise ValueError(
             f"`backend` must be one of {', '.join(BACKENDS)}. Received: backend={backend!r}"

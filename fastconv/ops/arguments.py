@@ -41,7 +41,7 @@ def pair(value, name):
 
 
 def padding_pairs(padding):
-    """Returns explicit paddings as `((top, bottom), (left, right))`, or None for a named padding."""
+    """Returns explicit paddings as `((top, bottom), (left, right))`; None for a named padding."""
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
             raise ValueError(
@@ -122,7 +122,8 @@ def tensor(value, name, rank, dtype=None):
     if result.dtype not in SUPPORTED_TYPES:
         names = ", ".join(t.name for t in SUPPORTED_TYPES)
         raise ValueError(
-            f"`{name}` must have one of the types {names}. Received: {name}.dtype={result.dtype.name}"
+            f"`{name}` must have one of the types {names}. "
+            f"Received: {name}.dtype={result.dtype.name}"
         )
     if dtype is not None and result.dtype != dtype:
         raise ValueError(

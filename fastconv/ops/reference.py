@@ -1,4 +1,4 @@
-"""The same functions in plain TensorFlow ops: the path with native ops switched off, and the tests' oracle.
+"""The same functions in plain TensorFlow ops: the tests' oracle, and what runs without native ops.
 
 Arguments are those of the functions in `fastconv.ops`, which check them. As in the kernels, sums
 of 16-bit types are float32.
@@ -11,7 +11,7 @@ from fastconv.ops.statistics import combined_statistics, samples_per_channel
 
 
 def max_pool2d(x, pool_size=2, pool_strides=None, pool_padding="valid"):
-    """See `fastconv.ops.max_pool2d`; a window without a number yields what TensorFlow makes of it."""
+    """See `fastconv.ops.max_pool2d`; for a window of NaNs TensorFlow has no fixed result."""
     if pool_strides is None:
         pool_strides = pool_size
     wide = tf.cast(x, arguments.accumulation_type(x.dtype))
@@ -85,17 +85,14 @@ def _convolution(x, filter, bias, strides, padding, dilations):
     if pairs is not None:
         x = tf.pad(x, [(0, 0), *pairs, (0, 0)])
         padding = "valid"
+    if x.shape[0] == 0:  # oneDNN gives an empty batch as many channels as x has
+        return _convolution(tf.pad(x, [(0, 1)] + 3 * [(0, 0)]), filter, bias, strides, padding, 1)[
+            :0
+        ]
     # One convolution for each group: TensorFlow has no gradient of grouped ones on the CPU.
     groups = x.shape[3] // filter.shape[2]
-    z = tf.concat(
-        [
-            tf.nn.conv2d(part, part_filter, strides, padding.upper())
-            for part, part_filter in zip(
-                tf.split(x, groups, axis=3), tf.split(filter, groups, axis=3)
-            )
-        ],
-        axis=3,
-    )
+    parts = zip(tf.split(x, groups, axis=3), tf.split(filter, groups, axis=3), strict=True)
+    z = tf.concat([tf.nn.conv2d(*part, strides, padding.upper()) for part in parts], axis=3)
     return z if bias is None else z + tf.cast(bias, dtype)
 
 
@@ -108,9 +105,7 @@ def _dilated(filter, row_dilation, column_dilation):
         filter[:, None, :, None],
         [(0, 0), (0, row_dilation - 1), (0, 0), (0, column_dilation - 1), (0, 0), (0, 0)],
     )
-    spread = tf.reshape(
-        spread, [rows * row_dilation, columns * column_dilation, channels, filters]
-    )
+    spread = tf.reshape(spread, [rows * row_dilation, columns * column_dilation, channels, filters])
     return spread[: (rows - 1) * row_dilation + 1, : (columns - 1) * column_dilation + 1]
 
 
