@@ -26,12 +26,14 @@ class BuildResult:
         seconds_per_epoch: float, the median of `training_seconds` without the first epoch, which
             compiles, unless there is no other.
         images_per_second: float, training images by `seconds_per_epoch`.
+        jit_compile: bool, whether Keras's default was to compile with XLA.
     """
 
     training_seconds: tuple[float, ...]
     history: dict[str, list[float]]
     seconds_per_epoch: float
     images_per_second: float
+    jit_compile: bool
 
     @property
     def validation_accuracy(self):
@@ -154,6 +156,7 @@ def _train(build, model, system, dataset, epochs, batch_size, seed):
         history=history.history,
         seconds_per_epoch=seconds,
         images_per_second=len(dataset.train) / seconds,
+        jit_compile=bool(model.jit_compile),
     )
 
 

@@ -83,6 +83,9 @@ def notes(comparison):
         ),
         f"Model: {comparison.system}, batches of {comparison.batch_size}, {comparison.epochs} "
         f"epochs, seed {comparison.seed}; both builds start from equal weights.",
+        "Compiled as Keras does by default: "
+        f"jit_compile={comparison.stock.jit_compile} in the stock build, "
+        f"{comparison.fastconv.jit_compile} in the fastconv build.",
         (
             "Seconds per epoch: median over the epochs after the first, which compiles; "
             "validation not counted."
