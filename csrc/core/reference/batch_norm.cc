@@ -41,8 +41,8 @@ std::vector<double> NormalizedInput(const FusedBatchNormProblem& problem,
   std::vector<double> normalized(z.size());
   for (size_t index = 0; index < z.size(); ++index) {
     const size_t channel = index % problem.channels;
-    normalized[index] = (z[index] - parameters.mean[channel]) /
-                        std::sqrt(parameters.variance[channel] + epsilon);
+    normalized[index] =
+        (z[index] - parameters.mean[channel]) / std::sqrt(parameters.variance[channel] + epsilon);
   }
   return normalized;
 }
@@ -76,8 +76,8 @@ std::vector<double> BatchNormBackwardApply(const FusedBatchNormProblem& problem,
                                            const BatchNormParameters& parameters,
                                            const std::vector<double>& z,
                                            const std::vector<PoolCode>& code,
-                                           const std::vector<double>& dy,
-                                           const BatchNormSums& sums, double count) {
+                                           const std::vector<double>& dy, const BatchNormSums& sums,
+                                           double count) {
   const double epsilon = problem.epsilon;
   std::vector<double> dz = ActivationInputGradient(problem, parameters, z, code, dy);
   const std::vector<double> normalized = NormalizedInput(problem, parameters, z);

@@ -12,7 +12,7 @@ namespace fastconv::reference {
 
 struct Statistics {
   std::vector<double> mean;
-  std::vector<double> variance;   // of the population
+  std::vector<double> variance;  // of the population
 };
 
 // values [rows, channels], at least one row; two passes.
@@ -21,8 +21,8 @@ Statistics BatchStatistics(int64_t channels, const std::vector<double>& values);
 struct BatchNormParameters {
   std::vector<double> mean;
   std::vector<double> variance;
-  std::vector<double> gamma;   // ones where the problem has none
-  std::vector<double> beta;    // zeros where the problem has none
+  std::vector<double> gamma;  // ones where the problem has none
+  std::vector<double> beta;   // zeros where the problem has none
 };
 
 // z -> (z - mean) / sqrt(variance + epsilon).
@@ -40,7 +40,8 @@ struct BatchNormSums {
   std::vector<double> dbeta;
 };
 
-// dy -> sums of da * NormalizedInput(z) and of da, where da is the gradient at the activation's input.
+// dy -> sums of da * NormalizedInput(z) and of da, where da is the gradient at the activation's
+// input.
 BatchNormSums BatchNormBackwardReduce(const FusedBatchNormProblem& problem,
                                       const BatchNormParameters& parameters,
                                       const std::vector<double>& z,
@@ -53,8 +54,8 @@ std::vector<double> BatchNormBackwardApply(const FusedBatchNormProblem& problem,
                                            const BatchNormParameters& parameters,
                                            const std::vector<double>& z,
                                            const std::vector<PoolCode>& code,
-                                           const std::vector<double>& dy,
-                                           const BatchNormSums& sums, double count);
+                                           const std::vector<double>& dy, const BatchNormSums& sums,
+                                           double count);
 
 }  // namespace fastconv::reference
 

@@ -61,8 +61,7 @@ std::vector<double> Conv2DBackwardInput(const Conv2DProblem& problem,
   return dx;
 }
 
-std::vector<double> Conv2DBackwardFilter(const Conv2DProblem& problem,
-                                         const std::vector<double>& x,
+std::vector<double> Conv2DBackwardFilter(const Conv2DProblem& problem, const std::vector<double>& x,
                                          const std::vector<double>& dz) {
   std::vector<double> dfilter(problem.window.h.window * problem.window.w.window *
                               (problem.in_channels / problem.groups) * problem.out_channels);

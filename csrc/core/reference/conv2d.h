@@ -18,8 +18,7 @@ std::vector<double> Conv2DBackwardInput(const Conv2DProblem& problem,
                                         const std::vector<double>& dz);
 
 // x, dz -> dfilter [R, S, C/G, K].
-std::vector<double> Conv2DBackwardFilter(const Conv2DProblem& problem,
-                                         const std::vector<double>& x,
+std::vector<double> Conv2DBackwardFilter(const Conv2DProblem& problem, const std::vector<double>& x,
                                          const std::vector<double>& dz);
 
 }  // namespace fastconv::reference

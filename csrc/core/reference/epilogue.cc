@@ -40,9 +40,10 @@ std::vector<double> EpilogueBackward(const Epilogue& epilogue, int64_t batch, in
 }
 
 std::vector<double> ChannelSums(int64_t channels, const std::vector<double>& values) {
-  std::vector<double> sums(channels);
+  // Wider than double: the oracle of float64 kernels must not lose what they keep.
+  std::vector<long double> sums(channels);
   for (size_t index = 0; index < values.size(); ++index) sums[index % channels] += values[index];
-  return sums;
+  return std::vector<double>(sums.begin(), sums.end());
 }
 
 void AddToChannels(const std::vector<double>& bias, std::vector<double>* values) {

@@ -10,9 +10,9 @@
 namespace fastconv::reference {
 
 struct EpilogueOutput {
-  std::vector<double> map;        // activation(a), the size of a
-  std::vector<double> y;          // the output of the block: the map, or pooled
-  std::vector<PoolCode> code;     // empty without pooling
+  std::vector<double> map;     // activation(a), the size of a
+  std::vector<double> y;       // the output of the block: the map, or pooled
+  std::vector<PoolCode> code;  // empty without pooling
 };
 
 // a [batch, height, width, channels] -> the output of the block; the bias is the caller's affair.

@@ -67,13 +67,12 @@ std::vector<double> MaxPoolBackward(const MaxPoolSpec& pool, int64_t batch, int6
                                     const std::vector<double>& dy,
                                     const std::vector<PoolCode>& code, double slope) {
   std::vector<double> gradient(batch * pool.window.h.in * pool.window.w.in * channels);
-  ForEachCell(pool, batch, channels,
-              [&](int64_t n, int64_t i, int64_t j, int64_t channel, int64_t cell) {
-                const int64_t index =
-                    MapIndex(pool, channels, n, i, j, channel, code[cell].position);
-                if (index < 0) return;
-                gradient[index] += ActivateBackward(code[cell].positive, dy[cell], slope);
-              });
+  ForEachCell(
+      pool, batch, channels, [&](int64_t n, int64_t i, int64_t j, int64_t channel, int64_t cell) {
+        const int64_t index = MapIndex(pool, channels, n, i, j, channel, code[cell].position);
+        if (index < 0) return;
+        gradient[index] += ActivateBackward(code[cell].positive, dy[cell], slope);
+      });
   return gradient;
 }
 

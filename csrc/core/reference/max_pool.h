@@ -10,7 +10,7 @@ namespace fastconv::reference {
 
 // Where a pooled value comes from; encoded by the library as MaxPoolSpec tells.
 struct PoolCode {
-  int64_t position = 0;   // row * window.w + column
+  int64_t position = 0;  // row * window.w + column
   bool positive = false;
 };
 

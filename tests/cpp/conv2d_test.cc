@@ -1,0 +1,270 @@
+// The convolution passes against the reference: every problem of tests/shapes/conv2d.txt, in every
+// type, on every instruction set, with every kind of thread pool.
+#include "core/conv2d.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "buffers.h"
+#include "conv2d_cases.h"
+#include "conv2d_harness.h"
+#include "core/reference/batch_norm.h"
+#include "core/reference/conv2d.h"
+#include "core/reference/epilogue.h"
+#include "element_types.h"
+#include "isa.h"
+#include "thread_pools.h"
+#include "tolerances.h"
+
+namespace fastconv::testing {
+namespace {
+
+// Case (index into Conv2DCases), type, instruction set.
+using Conv2DParam = std::tuple<int, DataType, Isa>;
+
+std::string ParamName(const ::testing::TestParamInfo<Conv2DParam>& info) {
+  const auto [index, type, isa] = info.param;
+  return TestName(Conv2DCases()[index].name) + "_" + Name(type) + "_" + Name(isa);
+}
+
+// The scenario of the last call is kept: the instruction sets of a case run one after the other.
+const Conv2DScenario& Scenario(int index, DataType type, Regime regime) {
+  struct Kept {
+    int index = -1;
+    DataType type = DataType::kFloat32;
+    Conv2DScenario scenario;
+  };
+  static Kept kept[2];
+  Kept& slot = kept[regime == Regime::kExact];
+  if (slot.index != index || slot.type != type) {
+    const Conv2DCase& conv_case = Conv2DCases()[index];
+    FusedConv2DProblem problem = conv_case.problem;
+    problem.conv.dtype = type;
+    slot = {index, type, MakeConv2DScenario(conv_case.name, problem, regime)};
+  }
+  return slot.scenario;
+}
+
+class Conv2DTest : public ::testing::TestWithParam<Conv2DParam> {
+ protected:
+  // Calls check(scenario, pool, workspace fill) for both regimes and every pool.
+  template <typename Check>
+  void ForEachRun(const Check& check) {
+    const auto [index, type, isa] = GetParam();
+    FASTCONV_SKIP_WITHOUT(isa);
+    const ScopedMaxIsa max_isa(isa);
+    for (Regime regime : {Regime::kRandom, Regime::kExact}) {
+      const Conv2DScenario& scenario = Scenario(index, type, regime);
+      WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+        SCOPED_TRACE("conv2d.txt:" + std::to_string(Conv2DCases()[index].line) + ", " +
+                     (regime == Regime::kExact ? "exact" : "random") + " numbers, " + pool_name);
+        check(scenario, pool, kWorkspaceFills[regime == Regime::kExact]);
+      });
+    }
+  }
+};
+
+// The statistics that came with y, against the exact ones of y. None are defined without samples.
+void CheckStatistics(const FusedConv2DProblem& problem, const Conv2DOutputs& outputs) {
+  const DataType type = problem.conv.dtype;
+  const int64_t channels = problem.conv.out_channels;
+  ASSERT_EQ(outputs.mean.size(), static_cast<size_t>(channels));
+  ASSERT_EQ(outputs.variance.size(), static_cast<size_t>(channels));
+  if (outputs.y.empty()) return;
+  const reference::Statistics exact = reference::BatchStatistics(channels, outputs.y);
+  const double rows = static_cast<double>(outputs.y.size()) / static_cast<double>(channels);
+  std::vector<double> squares = outputs.y;
+  for (double& value : squares) value *= value;
+  const std::vector<double> magnitude_sums =
+      reference::ChannelSums(channels, Magnitudes(outputs.y));
+  const std::vector<double> square_sums = reference::ChannelSums(channels, squares);
+  Expectation mean{exact.mean, {}};
+  Expectation variance{exact.variance, {}};
+  for (int64_t channel = 0; channel < channels; ++channel) {
+    const StatisticsBound bound = StatisticsBoundOf(
+        type, magnitude_sums[channel] / rows, square_sums[channel] / rows, exact.variance[channel]);
+    mean.bounds.push_back(bound.mean);
+    variance.bounds.push_back(bound.variance);
+    EXPECT_GE(outputs.variance[channel], 0) << "variance of channel " << channel;
+  }
+  EXPECT_TRUE(Matches(mean, outputs.mean)) << "mean";
+  EXPECT_TRUE(Matches(variance, outputs.variance)) << "variance";
+}
+
+TEST_P(Conv2DTest, Forward) {
+  ForEachRun([](const Conv2DScenario& scenario, ThreadPool* pool, uint8_t fill) {
+    const FusedConv2DProblem& problem = scenario.problem;
+    const BlockExpectation& expected = scenario.expected.forward;
+    if (scenario.regime == Regime::kExact) {
+      // Else ties in the type would be none before rounding, and the codes would be open.
+      ASSERT_EQ(RoundTo(problem.conv.dtype, expected.map.values), expected.map.values);
+    }
+    EXPECT_TRUE(BoundsAreMeaningful(expected.y));
+    const Conv2DOutputs outputs =
+        RunConv2D(Conv2DPass::kForward, problem, scenario.inputs, pool, fill);
+    EXPECT_TRUE(Matches(expected.y, outputs.y)) << outputs.implementation << ": y";
+    if (problem.epilogue.pool.enabled) {
+      EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
+                             scenario.regime, expected, outputs.code))
+          << outputs.implementation << ": code";
+    }
+    if (problem.batch_statistics) CheckStatistics(problem, outputs);
+  });
+}
+
+TEST_P(Conv2DTest, BackwardInput) {
+  ForEachRun([](const Conv2DScenario& scenario, ThreadPool* pool, uint8_t fill) {
+    EXPECT_TRUE(BoundsAreMeaningful(scenario.expected.dx));
+    const Conv2DOutputs outputs =
+        RunConv2D(Conv2DPass::kBackwardInput, scenario.problem, scenario.inputs, pool, fill);
+    EXPECT_TRUE(Matches(scenario.expected.dx, outputs.dx)) << outputs.implementation << ": dx";
+  });
+}
+
+TEST_P(Conv2DTest, BackwardFilter) {
+  ForEachRun([](const Conv2DScenario& scenario, ThreadPool* pool, uint8_t fill) {
+    EXPECT_TRUE(BoundsAreMeaningful(scenario.expected.dfilter));
+    EXPECT_TRUE(BoundsAreMeaningful(scenario.expected.dbias));
+    const Conv2DOutputs outputs =
+        RunConv2D(Conv2DPass::kBackwardFilter, scenario.problem, scenario.inputs, pool, fill);
+    EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter))
+        << outputs.implementation << ": dfilter";
+    EXPECT_TRUE(Matches(scenario.expected.dbias, outputs.dbias))
+        << outputs.implementation << ": dbias";
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Conv2DTest,
+    ::testing::Combine(::testing::Range(0, static_cast<int>(Conv2DCases().size())),
+                       ::testing::ValuesIn(kTensorTypes), ::testing::ValuesIn(kIsas)),
+    ParamName);
+
+// Special problems, per type and instruction set.
+using TypeAndIsa = std::tuple<DataType, Isa>;
+
+class Conv2DSpecialTest : public ::testing::TestWithParam<TypeAndIsa> {
+ protected:
+  DataType type() const { return std::get<0>(GetParam()); }
+  Isa isa() const { return std::get<1>(GetParam()); }
+  FusedConv2DProblem Problem(const std::string& text) const {
+    FusedConv2DProblem problem = ParseConv2DProblem(text);
+    problem.conv.dtype = type();
+    return problem;
+  }
+};
+
+TEST_P(Conv2DSpecialTest, FilterGradientWithoutBiasGradient) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  const ScopedMaxIsa max_isa(isa());
+  for (const char* text : {"x=2x7x6x16 filter=3x3x17 padding=same bias act=relu",
+                           "x=2x7x6x3 filter=3x3x17 bias act=relu pool=2x2/2x2"}) {
+    const Conv2DScenario scenario =
+        MakeConv2DScenario("without_dbias", Problem(text), Regime::kExact);
+    WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+      SCOPED_TRACE(pool_name);
+      const Conv2DOutputs outputs =
+          RunConv2D(Conv2DPass::kBackwardFilter, scenario.problem, scenario.inputs, pool,
+                    kWorkspaceFills[0], /*want_dbias=*/false);
+      EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter));
+    });
+  }
+}
+
+// A sum of squares minus the square of the sum would lose the whole variance.
+TEST_P(Conv2DSpecialTest, StatisticsFarFromZero) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  if (SizeOf(type()) == 2) GTEST_SKIP() << "1000 +- 1 has no useful variance in 16 bits";
+  const ScopedMaxIsa max_isa(isa());
+  for (const char* text :
+       {"x=4x300x300x1 filter=1x1x1 statistics", "x=3x100x101x3 filter=1x1x17 bias statistics",
+        "x=2x50x51x16 filter=3x3x33 padding=same bias statistics"}) {
+    const FusedConv2DProblem problem = Problem(text);
+    Conv2DInputs inputs = MakeConv2DScenario("far_from_zero", problem, Regime::kRandom).inputs;
+    if (problem.epilogue.has_bias) {
+      for (double& value : inputs.bias) value = 1000;
+    } else {
+      inputs.filter = {1};
+      for (double& value : inputs.x) value = RoundTo(type(), 1000 + value);
+    }
+    WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+      SCOPED_TRACE(text + (", " + pool_name));
+      const Conv2DOutputs outputs =
+          RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[1]);
+      CheckStatistics(problem, outputs);
+    });
+  }
+}
+
+// NaN and infinity reach exactly the outputs whose windows hold them, through every activation.
+TEST_P(Conv2DSpecialTest, NotANumberPassesThrough) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  const ScopedMaxIsa max_isa(isa());
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const char* act : {"", "act=relu", "act=leaky:0.25"}) {
+    const FusedConv2DProblem problem =
+        Problem(std::string("x=2x9x10x3 filter=3x3x17 padding=same bias ") + act);
+    Conv2DInputs inputs = MakeConv2DScenario("not_a_number", problem, Regime::kExact).inputs;
+    // No zeros in the filter: 0 * infinity would be NaN in some columns only.
+    for (double& value : inputs.filter) value = value == 0 ? 1 : value;
+    inputs.x[0] = nan;
+    inputs.x[(4 * 10 + 5) * 3 + 1] = infinity;
+    inputs.x[((9 + 8) * 10 + 9) * 3 + 2] = -infinity;
+    std::vector<double> z = reference::Conv2D(problem.conv, inputs.x, inputs.filter);
+    reference::AddToChannels(inputs.bias, &z);
+    const Expectation expected =
+        ExactExpectation(type(), reference::EpilogueForward(problem.epilogue, problem.conv.batch,
+                                                            problem.conv.out_channels, z)
+                                     .map);
+    WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+      SCOPED_TRACE(act + (", " + pool_name));
+      const Conv2DOutputs outputs =
+          RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0]);
+      EXPECT_TRUE(Matches(expected, outputs.y));
+    });
+  }
+}
+
+// Pooling skips the NaNs of its map.
+TEST_P(Conv2DSpecialTest, PoolingIgnoresNotANumber) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  const ScopedMaxIsa max_isa(isa());
+  for (const char* pool_text : {"pool=2x2/2x2", "pool=3x3/2x2:same", "pool=3x3/1x1"}) {
+    const FusedConv2DProblem problem =
+        Problem(std::string("x=2x8x9x16 filter=1x1x17 bias act=leaky:0.25 ") + pool_text);
+    Conv2DInputs inputs = MakeConv2DScenario("pooled_nan", problem, Regime::kExact).inputs;
+    for (size_t index = 0; index < inputs.x.size(); index += 61) {
+      inputs.x[index] = std::numeric_limits<double>::quiet_NaN();
+    }
+    Expectation z;
+    z.values = reference::Conv2D(problem.conv, inputs.x, inputs.filter);
+    reference::AddToChannels(inputs.bias, &z.values);
+    const BlockExpectation expected = ExpectBlock(type(), problem.epilogue, problem.conv.batch,
+                                                  problem.conv.out_channels, Regime::kExact, z);
+    WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+      SCOPED_TRACE(pool_text + (", " + pool_name));
+      const Conv2DOutputs outputs =
+          RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0]);
+      EXPECT_TRUE(Matches(expected.y, outputs.y));
+      EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
+                             Regime::kExact, expected, outputs.code));
+    });
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Conv2DSpecialTest,
+                         ::testing::Combine(::testing::ValuesIn(kTensorTypes),
+                                            ::testing::ValuesIn(kIsas)),
+                         [](const ::testing::TestParamInfo<TypeAndIsa>& info) {
+                           return std::string(Name(std::get<0>(info.param))) + "_" +
+                                  Name(std::get<1>(info.param));
+                         });
+
+}  // namespace
+}  // namespace fastconv::testing

@@ -1,0 +1,121 @@
+// Which implementation is chosen, what is said about the others, and FASTCONV_MAX_ISA.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conv2d_cases.h"
+#include "core/conv2d.h"
+#include "core/cpu_features.h"
+#include "element_types.h"
+#include "isa.h"
+
+namespace fastconv::testing {
+namespace {
+
+constexpr Conv2DPass kPasses[] = {Conv2DPass::kForward, Conv2DPass::kBackwardInput,
+                                  Conv2DPass::kBackwardFilter};
+
+// Calls check(pass, problem) for every pass, type and problem of the file.
+template <typename Check>
+void ForEachProblem(const Check& check) {
+  for (const Conv2DCase& conv_case : Conv2DCases()) {
+    for (DataType type : kTensorTypes) {
+      for (Conv2DPass pass : kPasses) {
+        SCOPED_TRACE(conv_case.name + ", " + Name(type) + ", " + Name(pass));
+        FusedConv2DProblem problem = conv_case.problem;
+        problem.conv.dtype = type;
+        check(pass, problem);
+      }
+    }
+  }
+}
+
+// The instruction set in a name such as "implicit_gemm:avx512".
+std::string IsaOf(const std::string& implementation) {
+  const size_t colon = implementation.find(':');
+  return colon == std::string::npos ? "" : implementation.substr(colon + 1);
+}
+
+// Position in kIsas; -1 for what is none.
+int IsaRank(const std::string& name) {
+  for (Isa isa : kIsas) {
+    if (name == Name(isa)) return static_cast<int>(isa);
+  }
+  return -1;
+}
+
+TEST(DispatchTest, ChoosesTheFirstAcceptedEntry) {
+  ForEachProblem([](Conv2DPass pass, const FusedConv2DProblem& problem) {
+    const std::vector<DispatchEntry> entries = ExplainConv2D(pass, problem);
+    std::string first_accepted;
+    for (const DispatchEntry& entry : entries) {
+      EXPECT_FALSE(entry.implementation.empty());
+      if (entry.refusal.empty() && first_accepted.empty()) first_accepted = entry.implementation;
+    }
+    ASSERT_FALSE(first_accepted.empty()) << "nothing accepts the problem";
+    std::unique_ptr<Conv2DPlan> plan;
+    const Status status = MakeConv2DPlan(pass, problem, /*num_threads=*/2, &plan);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(plan->implementation(), first_accepted);
+  });
+}
+
+TEST(DispatchTest, ListsAnAlgorithmFromWideToNarrow) {
+  ForEachProblem([](Conv2DPass pass, const FusedConv2DProblem& problem) {
+    std::string algorithm;
+    int rank = 0;
+    for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
+      const std::string next = entry.implementation.substr(0, entry.implementation.find(':'));
+      const int next_rank = IsaRank(IsaOf(entry.implementation));
+      ASSERT_GE(next_rank, 0) << entry.implementation << " names no instruction set";
+      if (next == algorithm) {
+        EXPECT_LT(next_rank, rank) << entry.implementation;
+      }
+      algorithm = next;
+      rank = next_rank;
+    }
+  });
+}
+
+TEST(DispatchTest, CapRefusesWiderInstructionSetsWithAReason) {
+  const FusedConv2DProblem& problem = FindConv2DCase("k3_same").problem;
+  for (Isa cap : kIsas) {
+    const ScopedMaxIsa max_isa(cap);
+    const Isa active = ActiveIsa();
+    EXPECT_EQ(active, cap < DetectedIsa() ? cap : DetectedIsa());
+    for (Conv2DPass pass : kPasses) {
+      SCOPED_TRACE(std::string(Name(pass)) + " capped at " + Name(cap));
+      for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
+        if (IsaRank(IsaOf(entry.implementation)) > static_cast<int>(active)) {
+          EXPECT_FALSE(entry.refusal.empty()) << entry.implementation << " was not refused";
+        }
+      }
+      std::unique_ptr<Conv2DPlan> plan;
+      ASSERT_TRUE(MakeConv2DPlan(pass, problem, /*num_threads=*/1, &plan).ok());
+      EXPECT_EQ(IsaOf(plan->implementation()), Name(active));
+    }
+  }
+}
+
+TEST(DispatchTest, WrongCapIsReportedAndIgnored) {
+  for (const char* value : {"sse9", "AVX2", "avx512 "}) {
+    const ScopedMaxIsa max_isa{std::string(value)};
+    EXPECT_NE(MaxIsaError().find("FASTCONV_MAX_ISA"), std::string::npos) << MaxIsaError();
+    EXPECT_NE(MaxIsaError().find("avx2"), std::string::npos) << MaxIsaError();
+    EXPECT_NE(MaxIsaError().find(std::string("Received: ") + value), std::string::npos)
+        << MaxIsaError();
+    EXPECT_EQ(ActiveIsa(), DetectedIsa());
+  }
+  for (Isa isa : kIsas) {
+    const ScopedMaxIsa max_isa(isa);
+    EXPECT_EQ(MaxIsaError(), "");
+  }
+  const ScopedMaxIsa empty{std::string()};
+  EXPECT_EQ(MaxIsaError(), "");
+  EXPECT_EQ(ActiveIsa(), DetectedIsa());
+}
+
+}  // namespace
+}  // namespace fastconv::testing
