@@ -11,7 +11,12 @@ The kernel library itself reads `FASTCONV_MAX_ISA` and `FASTCONV_VERBOSE`, at ea
 
 import os
 
-_CHOICES = {"FASTCONV_NATIVE": ("on", "off"), "FASTCONV_VERBOSE": ("dispatch",)}
+MAX_ISA = "FASTCONV_MAX_ISA"
+NATIVE = "FASTCONV_NATIVE"
+VERBOSE = "FASTCONV_VERBOSE"
+
+# Of MAX_ISA the kernel library knows them.
+_CHOICES = {NATIVE: ("on", "off"), VERBOSE: ("dispatch",)}
 
 
 def check():
@@ -26,7 +31,7 @@ def check():
 
 def native_enabled():
     """Tells whether ops run on native kernels. Read at each call."""
-    return _read("FASTCONV_NATIVE") != "off"
+    return _read(NATIVE) != "off"
 
 
 def _read(variable):
