@@ -31,7 +31,7 @@ struct TensorView {
   TensorSpec spec;
 };
 
-// Attributes as the framework holds them.
+// Attributes as the framework holds them. One that is a type reads as a string, its name ("uint8").
 class AttrReader {
  public:
   virtual ~AttrReader() = default;

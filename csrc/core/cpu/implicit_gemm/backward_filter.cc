@@ -33,9 +33,10 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
         num_threads_(num_threads),
-        panels_(conv_.out_channels_per_group(), kernels.lanes),
+        groups_(MergedGroups::Of(conv_, conv_.out_channels_per_group(), kernels.lanes)),
+        panels_(groups_.out_channels, kernels.lanes),
         convolution_(ForwardTaps(conv_.window)) {
-    const ChannelChunks chunks = ChannelChunks::Of(conv_.in_channels_per_group());
+    const ChannelChunks chunks = ChannelChunks::Of(groups_.in_channels);
     for (int64_t c = 0; c < chunks.count(); ++c) {
       Slab slab(convolution_, convolution_.phases[0], chunks.length(c));
       std::vector<Run> runs = slab.Runs(int64_t{1} << 62).front();
@@ -43,9 +44,10 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
       depth_ += static_cast<int64_t>(slab.taps().size()) * slab.channels();
     }
     CutWork();
-    const int64_t slot_elements = conv_.groups * panels_.padded_channels() * depth_;
+    const int64_t slot_elements = groups_.count * panels_.padded_channels() * depth_;
     sums_offset_ = layout_.Add(slots_ * slot_elements * acc_bytes_);
-    bias_sums_offset_ = layout_.Add(slots_ * conv_.groups * panels_.padded_channels() * acc_bytes_);
+    bias_sums_offset_ =
+        layout_.Add(slots_ * groups_.count * panels_.padded_channels() * acc_bytes_);
     for (int worker = 0; worker < num_threads_; ++worker) {
       slab_offsets_.push_back(layout_.Add(unit_images_ * slab_image_elements() * acc_bytes_));
       dz_offsets_.push_back(layout_.Add(unit_images_ * unit_rows_ * conv_.window.w.out *
@@ -58,14 +60,14 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
 
   Status Execute(const Conv2DArgs& args, void* workspace, ThreadPool* pool) const override {
     const int64_t panel_ranges = (panels_.count() + panels_per_item_ - 1) / panels_per_item_;
-    ParallelFor(pool, num_threads_, slots_ * conv_.groups * panel_ranges,
+    ParallelFor(pool, num_threads_, slots_ * groups_.count * panel_ranges,
                 [&](int64_t item, int worker) {
                   const int64_t slot = item % slots_;
                   const int64_t first = item / slots_ % panel_ranges * panels_per_item_;
                   const int64_t group = item / slots_ / panel_ranges;
                   SumSlot(args, slot, group, first, worker, workspace);
                 });
-    const int64_t panels = conv_.groups * panels_.count();
+    const int64_t panels = groups_.count * panels_.count();
     const int workers = slots_ * depth_ * panels < (1 << 14) ? 1 : num_threads_;
     ParallelFor(pool, workers, panels, [&](int64_t item, int) {
       FinishPanel(args, item / panels_.count(), item % panels_.count(), workspace);
@@ -85,7 +87,7 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
     const WindowAxis& h = conv_.window.h;
     const int64_t cols = conv_.window.w.out;
     const int64_t filter_bytes =
-        std::max<int64_t>(conv_.groups * panels_.padded_channels() * depth_ * acc_bytes_, 1);
+        std::max<int64_t>(groups_.count * panels_.padded_channels() * depth_ * acc_bytes_, 1);
     const int64_t affordable = std::max<int64_t>(kPartialSumsBytes / filter_bytes, 1);
     const int64_t wanted = kSlotsPerThread * num_threads_;
     slots_ = std::min(affordable, wanted);
@@ -113,12 +115,12 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
   // Sums of a slot: [group][panel][depth][width].
   void* Sums(void* workspace, int64_t slot, int64_t group, int64_t panel) const {
     const int64_t channels =
-        (slot * conv_.groups + group) * panels_.padded_channels() + panels_.first_channel(panel);
+        (slot * groups_.count + group) * panels_.padded_channels() + panels_.first_channel(panel);
     return At(workspace, sums_offset_ + channels * depth_ * acc_bytes_);
   }
   void* BiasSums(void* workspace, int64_t slot, int64_t group, int64_t panel) const {
     const int64_t channels =
-        (slot * conv_.groups + group) * panels_.padded_channels() + panels_.first_channel(panel);
+        (slot * groups_.count + group) * panels_.padded_channels() + panels_.first_channel(panel);
     return At(workspace, bias_sums_offset_ + channels * acc_bytes_);
   }
 
@@ -153,8 +155,9 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
     for (int64_t panel = first_panel; panel < end_panel; ++panel) {
       const int64_t width = panels_.width(panel);
       for (int64_t image = 0; image < images; ++image) {
-        LoadGradientRows(kernels_, conv_, epilogue_, args, first_image + image, group,
-                         panels_.first_channel(panel), panels_.channels(panel), width, band,
+        LoadGradientRows(kernels_, conv_, epilogue_, args, first_image + image,
+                         group * groups_.out_channels + panels_.first_channel(panel),
+                         panels_.channels(panel), width, band,
                          At(dz_of(panel), image * rows * cols * width, acc_bytes_));
       }
       if (args.dbias == nullptr) continue;
@@ -166,8 +169,9 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
       const int64_t image_stride = chunk.slab.elements(rows);
       for (int64_t image = 0; image < images; ++image) {
         const auto load_row = [&](const Slab::Row& row) {
-          LoadInputRow(kernels_, conv_, args.x, first_image + image, group, chunk.first_channel,
-                       chunk.slab.channels(), row);
+          LoadInputRow(kernels_, conv_, args.x, first_image + image,
+                       group * groups_.in_channels + chunk.first_channel, chunk.slab.channels(),
+                       row);
         };
         chunk.slab.Fill(band, acc_bytes_, At(slab_data, image * image_stride, acc_bytes_),
                         load_row);
@@ -186,8 +190,9 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
   // Adds up the slots in order and writes the panel's channels of dfilter and dbias.
   void FinishPanel(const Conv2DArgs& args, int64_t group, int64_t panel, void* workspace) const {
     const int64_t width = panels_.width(panel), channels = panels_.channels(panel);
-    const int64_t column = group * conv_.out_channels_per_group() + panels_.first_channel(panel);
-    const int64_t slot_stride = conv_.groups * panels_.padded_channels();
+    const int64_t first_channel = panels_.first_channel(panel);
+    const int64_t column = group * groups_.out_channels + first_channel;
+    const int64_t slot_stride = groups_.count * panels_.padded_channels();
     void* sums = Sums(workspace, 0, group, panel);
     void* bias_sums = BiasSums(workspace, 0, group, panel);
     if (slots_ > 1) {
@@ -199,10 +204,15 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
     for (const Chunk& chunk : chunks_) {
       const void* rows = At(sums, chunk.depth_offset * width, acc_bytes_);
       for (const Tap& tap : chunk.slab.taps()) {
-        const int64_t row = FilterRow(conv_, tap, chunk.first_channel);
-        kernels_.store_rows({rows, width,
-                             At(args.dfilter, row * conv_.out_channels + column, element_bytes_),
-                             conv_.out_channels, chunk.slab.channels(), channels});
+        ForEachFilterBlock(conv_, groups_, group, chunk.first_channel, chunk.slab.channels(),
+                           first_channel, channels, [&](const FilterBlock& block) {
+                             const int64_t at = (block.in - chunk.first_channel) * width +
+                                                block.out - first_channel;
+                             kernels_.store_rows(
+                                 {At(rows, at, acc_bytes_), width,
+                                  At(args.dfilter, FilterOffset(conv_, tap, block), element_bytes_),
+                                  conv_.out_channels, block.in_count, block.out_count});
+                           });
         rows = At(rows, chunk.slab.channels() * width, acc_bytes_);
       }
     }
@@ -218,6 +228,7 @@ class ImplicitGemmBackwardFilter final : public Conv2DPlan {
   const Epilogue epilogue_;
   const int64_t element_bytes_, acc_bytes_;
   const int num_threads_;
+  const MergedGroups groups_;
   const Panels panels_;
   const TapConvolution convolution_;
   std::vector<Chunk> chunks_;

@@ -22,8 +22,9 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
         epilogue_(problem.epilogue),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
-        driver_(kernels, BackwardInputTaps(conv_.window), conv_.batch, conv_.groups,
-                conv_.out_channels_per_group(), conv_.in_channels_per_group(), num_threads,
+        groups_(MergedGroups::Of(conv_, conv_.in_channels_per_group(), kernels.lanes)),
+        driver_(kernels, BackwardInputTaps(conv_.window), conv_.batch, groups_.count,
+                groups_.out_channels, groups_.in_channels, num_threads,
                 [](const Phase& phase, int64_t rows) { return SplitRows(phase.rows, rows); }) {
     driver_offset_ = layout_.Add(driver_.workspace_bytes());
     zeros_offset_ = layout_.Add(zeros_bytes());
@@ -37,8 +38,9 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
     Driver::Callbacks callbacks;
     callbacks.load_panel = [&](const Driver::PanelRequest& r) { LoadPanel(args, r); };
     callbacks.load_row = [&](const Driver::RowRequest& r) {  // of the whole row, see whole_rows
-      LoadGradientRows(kernels_, conv_, epilogue_, args, r.image, r.group, r.first_channel,
-                       r.channels, r.channels, {r.row.row, 1}, r.row.dst);
+      LoadGradientRows(kernels_, conv_, epilogue_, args, r.image,
+                       r.group * groups_.out_channels + r.first_channel, r.channels, r.channels,
+                       {r.row.row, 1}, r.row.dst);
     };
     callbacks.consume_sums = [&](const Driver::SumsRequest& r) {
       ConsumeSums(args, At(workspace, zeros_offset_), r);
@@ -52,10 +54,17 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
 
   void LoadPanel(const Conv2DArgs& args, const Driver::PanelRequest& r) const {
     // Rows of the panel are output channels of the convolution, its columns input channels.
-    const int64_t row = FilterRow(conv_, *r.tap, r.first_out);
-    const int64_t column = r.group * conv_.out_channels_per_group() + r.first_in;
-    kernels_.load_transposed({At(args.filter, row * conv_.out_channels + column, element_bytes_),
-                              conv_.out_channels, r.panel, r.width, r.channels, r.depth, r.width});
+    if (groups_.size > 1) std::memset(r.panel, 0, r.depth * r.width * acc_bytes_);
+    ForEachFilterBlock(conv_, groups_, r.group, r.first_out, r.channels, r.first_in, r.depth,
+                       [&](const FilterBlock& block) {
+                         const int64_t at =
+                             (block.out - r.first_in) * r.width + block.in - r.first_out;
+                         const int64_t width = groups_.size > 1 ? block.in_count : r.width;
+                         kernels_.load_transposed(
+                             {At(args.filter, FilterOffset(conv_, *r.tap, block), element_bytes_),
+                              conv_.out_channels, At(r.panel, at, acc_bytes_), r.width,
+                              block.in_count, block.out_count, width});
+                       });
   }
 
   void ConsumeSums(const Conv2DArgs& args, const void* zeros, const Driver::SumsRequest& r) const {
@@ -63,7 +72,7 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
     const Phase& phase = *r.phase;
     const int64_t row = phase.first_row + r.band.first_row * phase.row_step;
     const int64_t pixel = (r.image * window.h.in + row) * window.w.in + phase.first_col;
-    const int64_t channel = r.group * conv_.in_channels_per_group() + r.first_out;
+    const int64_t channel = r.group * groups_.in_channels + r.first_out;
     kernels_.map_rows_from_acc({r.acc, phase.cols * r.width, r.width,
                                 At(args.dx, pixel * conv_.in_channels + channel, element_bytes_),
                                 phase.row_step * window.w.in * conv_.in_channels,
@@ -77,6 +86,7 @@ class ImplicitGemmBackwardInput final : public Conv2DPlan {
   const Conv2DProblem conv_;
   const Epilogue epilogue_;
   const int64_t element_bytes_, acc_bytes_;
+  const MergedGroups groups_;
   Driver driver_;
   WorkspaceLayout layout_;
   size_t driver_offset_ = 0, zeros_offset_ = 0;

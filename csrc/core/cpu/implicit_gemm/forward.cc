@@ -22,12 +22,13 @@ class ImplicitGemmForward final : public Conv2DPlan {
         batch_statistics_(problem.batch_statistics),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
-        driver_(kernels, ForwardTaps(conv_.window), conv_.batch, conv_.groups,
-                conv_.in_channels_per_group(), conv_.out_channels_per_group(), num_threads,
+        groups_(MergedGroups::Of(conv_, conv_.out_channels_per_group(), kernels.lanes)),
+        driver_(kernels, ForwardTaps(conv_.window), conv_.batch, groups_.count, groups_.in_channels,
+                groups_.out_channels, num_threads,
                 [this](const Phase& phase, int64_t rows) { return Split(phase, rows); }) {
     driver_offset_ = layout_.Add(driver_.workspace_bytes());
     // Per group, each group's channels in whole vectors.
-    bias_offset_ = layout_.Add(conv_.groups * driver_.panels().padded_channels() * acc_bytes_);
+    bias_offset_ = layout_.Add(groups_.count * driver_.panels().padded_channels() * acc_bytes_);
     if (batch_statistics_) {
       const int64_t partials = conv_.batch * num_bands() * conv_.out_channels;
       means_offset_ = layout_.Add(partials * acc_bytes_);
@@ -43,7 +44,8 @@ class ImplicitGemmForward final : public Conv2DPlan {
     Driver::Callbacks callbacks;
     callbacks.load_panel = [&](const Driver::PanelRequest& r) { LoadPanel(args, r); };
     callbacks.load_row = [&](const Driver::RowRequest& r) {
-      LoadInputRow(kernels_, conv_, args.x, r.image, r.group, r.first_channel, r.channels, r.row);
+      LoadInputRow(kernels_, conv_, args.x, r.image,
+                   r.group * groups_.in_channels + r.first_channel, r.channels, r.row);
     };
     callbacks.consume_sums = [&](const Driver::SumsRequest& r) { ConsumeSums(args, workspace, r); };
     driver_.Run(callbacks, At(workspace, driver_offset_), pool);
@@ -68,23 +70,29 @@ class ImplicitGemmForward final : public Conv2DPlan {
   }
 
   void LoadBias(const Conv2DArgs& args, void* workspace) const {
-    const int64_t channels = conv_.out_channels_per_group();
+    const int64_t channels = groups_.out_channels;
     const int64_t padded = driver_.panels().padded_channels();
     void* bias = At(workspace, bias_offset_);
-    kernels_.load_rows({args.bias, channels, bias, padded, conv_.groups,
+    kernels_.load_rows({args.bias, channels, bias, padded, groups_.count,
                         epilogue_.has_bias ? channels : 0, padded});
   }
 
   void LoadPanel(const Conv2DArgs& args, const Driver::PanelRequest& r) const {
-    const int64_t row = FilterRow(conv_, *r.tap, r.first_in);
-    const int64_t column = r.group * conv_.out_channels_per_group() + r.first_out;
-    kernels_.load_rows({At(args.filter, row * conv_.out_channels + column, element_bytes_),
-                        conv_.out_channels, r.panel, r.width, r.depth, r.channels, r.width});
+    if (groups_.size > 1) std::memset(r.panel, 0, r.depth * r.width * acc_bytes_);
+    ForEachFilterBlock(
+        conv_, groups_, r.group, r.first_in, r.depth, r.first_out, r.channels,
+        [&](const FilterBlock& block) {
+          const int64_t at = (block.in - r.first_in) * r.width + block.out - r.first_out;
+          const int64_t width = groups_.size > 1 ? block.out_count : r.width;
+          kernels_.load_rows({At(args.filter, FilterOffset(conv_, *r.tap, block), element_bytes_),
+                              conv_.out_channels, At(r.panel, at, acc_bytes_), r.width,
+                              block.in_count, block.out_count, width});
+        });
   }
 
   void ConsumeSums(const Conv2DArgs& args, void* workspace, const Driver::SumsRequest& r) const {
     const int64_t channels = conv_.out_channels;
-    const int64_t channel = r.group * conv_.out_channels_per_group() + r.first_out;
+    const int64_t channel = r.group * groups_.out_channels + r.first_out;
     const int64_t row_stride = r.phase->cols * r.width;
     const void* bias = At(At(workspace, bias_offset_),
                           r.group * driver_.panels().padded_channels() + r.first_out, acc_bytes_);
@@ -150,6 +158,7 @@ class ImplicitGemmForward final : public Conv2DPlan {
   const Epilogue epilogue_;
   const bool batch_statistics_;
   const int64_t element_bytes_, acc_bytes_;
+  const MergedGroups groups_;
   std::vector<Band> pooled_bands_;  // filled while driver_ is constructed
   Driver driver_;
   WorkspaceLayout layout_;

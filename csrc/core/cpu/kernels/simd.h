@@ -156,39 +156,62 @@ FASTCONV_ALWAYS_INLINE void Store(BFloat16* p, Vec<float> v) {
 }
 FASTCONV_ALWAYS_INLINE void Store(Float16* p, Vec<float> v) { StoreVector(p, Float16FromFloat(v)); }
 
+#if defined(__AVX512F__)
+constexpr uint32_t FirstLanes(int64_t count) { return (1u << count) - 1; }
+
+template <class T>
+FASTCONV_ALWAYS_INLINE auto LoadTail(const T* p, int64_t count) {
+  if constexpr (sizeof(T) == 8) {
+    return (Vec<double>)_mm512_maskz_loadu_pd(FirstLanes(count), p);
+  } else if constexpr (sizeof(T) == 4) {
+    return (Vec<float>)_mm512_maskz_loadu_ps(FirstLanes(count), p);
+  } else {
+    const U16 bits = (U16)_mm256_maskz_loadu_epi16(FirstLanes(count), p);
+    return Load(reinterpret_cast<const T*>(&bits));
+  }
+}
+
+template <class T, class V>
+FASTCONV_ALWAYS_INLINE void StoreTail(T* p, V v, int64_t count) {
+  if constexpr (sizeof(T) == 8) {
+    _mm512_mask_storeu_pd(p, FirstLanes(count), (__m512d)v);
+  } else if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(p, FirstLanes(count), (__m512)v);
+  } else {
+    U16 bits;
+    Store(reinterpret_cast<T*>(&bits), v);
+    _mm256_mask_storeu_epi16(p, FirstLanes(count), (__m256i)bits);
+  }
+}
+#else
+template <class T>
+FASTCONV_ALWAYS_INLINE auto LoadTail(const T* p, int64_t count) {
+  T buffer[sizeof(Load(p)) / sizeof(Load(p)[0])] = {};
+  for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
+  return Load(buffer);
+}
+
+template <class T, class V>
+FASTCONV_ALWAYS_INLINE void StoreTail(T* p, V v, int64_t count) {
+  T buffer[sizeof(v) / sizeof(v[0])];
+  Store(buffer, v);
+  for (int64_t i = 0; i < count; ++i) p[i] = buffer[i];
+}
+#endif
+
 // The first `count` lanes (all of them from kLanes on); the others load as zero and are not
 // touched by a store.
 template <class T>
 FASTCONV_ALWAYS_INLINE auto LoadFirst(const T* p, int64_t count) {
   using V = decltype(Load(p));
   constexpr int64_t lanes = sizeof(V) / sizeof(V{}[0]);
-  if (count >= lanes) return Load(p);
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    return (V)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
-  } else if constexpr (sizeof(T) == 8) {
-    return (V)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
-  }
-#endif
-  T buffer[lanes] = {};
-  for (int64_t i = 0; i < lanes && i < count; ++i) buffer[i] = p[i];
-  return Load(buffer);
+  return count >= lanes ? Load(p) : LoadTail(p, count);
 }
 
 template <class T, class V>
 FASTCONV_ALWAYS_INLINE void StoreFirst(T* p, V v, int64_t count) {
   constexpr int64_t lanes = sizeof(V) / sizeof(V{}[0]);
-  if (count >= lanes) return Store(p, v);
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    return _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v);
-  } else if constexpr (sizeof(T) == 8) {
-    return _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
-  }
-#endif
-  T buffer[lanes];
-  Store(buffer, v);
-  for (int64_t i = 0; i < lanes && i < count; ++i) p[i] = buffer[i];
+  count >= lanes ? Store(p, v) : StoreTail(p, v, count);
 }
 
 // Codes of pooled cells (uint8_t, int32_t) as masks' integers, and back.
