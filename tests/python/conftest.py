@@ -27,7 +27,7 @@ def needs_native():
 @pytest.fixture(params=["baseline", "avx2", "avx512"])
 def isa(request, monkeypatch, needs_native):
     """Runs a test once on each instruction set that this machine has."""
-    monkeypatch.setenv(config.MAX_ISA, request.param)
+    monkeypatch.setenv("FASTCONV_MAX_ISA", request.param)
     if native.core().active_isa() != request.param:
         pytest.skip(f"this CPU has no {request.param}")
     return request.param

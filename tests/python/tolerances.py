@@ -23,11 +23,12 @@ STATISTICS_ROUNDINGS = 128
 # normalisation's division by the deviation, and the difference of gradient and batch means.
 CHAIN_GROWTH = 8
 
-# A step of training moves by what the gradients differ, and the next gradients differ by what the
-# weights moved. RMSprop divides by the gradient's own size: where that is rounding noise, a weight
-# moves by the learning rate in an arbitrary direction. So losses of equal computations drift apart
-# by far more than roundings; they stay together relative to the loss.
-LOSS_CURVE_FRACTION = 0.02
+# Losses of equal computations drift apart: relu and max pooling turn a rounding into another choice
+# now and then, RMSprop divides by the gradient's size. Measured on the documented systems, between
+# two stock builds as well, a difference grows two to three times per step, so twenty steps may make
+# 1e-7 (float32) 1e-2 and leave nothing to be seen in float64, where the optimizer's and the ops'
+# float32 constants (epsilon) and the loss, which is float32, decide.
+LOSS_CURVE = {"float32": 0.02, "float64": 1e-6}
 
 
 def roundoff(dtype):
@@ -83,7 +84,9 @@ def assert_statistics(mean, variance, dtype, z, z_bound):
         "variance": 2 * np.sqrt(expected * square) + square + roundings * expected,
     }
     assert (bounds["mean"] < LARGEST_BOUND_FRACTION * np.abs(z).max(axes)).all()
-    assert (bounds["variance"] < LARGEST_BOUND_FRACTION * np.square(z).max(axes)).all()
+    # A single sample has no variance: compared with its square.
+    scale = expected.max() or np.square(z).max()
+    assert (bounds["variance"] < LARGEST_BOUND_FRACTION * scale).all()
     for what, actual, exact in (("mean", mean, z.mean(axes)), ("variance", variance, expected)):
         error = np.abs(_as_float64(actual) - exact)
         assert (error <= bounds[what]).all(), f"{what}: error {error}, bound {bounds[what]}"

@@ -22,16 +22,20 @@ from tolerances import (
 from fastconv import ops
 from fastconv.ops import arguments, reference
 
+# The ops hold real arguments as float32: what is compared with float64 must be such a number.
+SLOPE = 0.3125
+EPSILON = 2.0**-10
+
 BLOCKS = {
     "linear": {},
     "relu": {"activation": "relu"},
-    "leaky": {"activation": "leaky_relu", "negative_slope": 0.3},
+    "leaky": {"activation": "leaky_relu", "negative_slope": SLOPE},
     "leaky_1": {"activation": "leaky_relu", "negative_slope": 1.0},
     "pool": {"pool_size": 2},
     "relu_pool": {"activation": "relu", "pool_size": 2},
     "leaky_pool_overlap": {
         "activation": "leaky_relu",
-        "negative_slope": 0.3,
+        "negative_slope": SLOPE,
         "pool_size": 3,
         "pool_strides": 2,
         "pool_padding": "same",
@@ -58,14 +62,16 @@ def check(block, dtype, jit=False, **options):
     inputs = batch_norm_inputs(dtype, **options)
     statistics = {key: inputs.pop(key) for key in ("mean", "variance")}
     y, dy, gradients = output_and_gradients(
-        functools.partial(ops.fused_batch_norm, **statistics, **block), inputs, jit=jit
+        functools.partial(ops.fused_batch_norm, **statistics, epsilon=EPSILON, **block),
+        inputs,
+        jit=jit,
     )
     wide = {key: tf.cast(value, tf.float64) for key, value in statistics.items()}
     expected_y, expected = reference_output_and_gradients(
-        functools.partial(reference.fused_batch_norm, **wide, **block), inputs, dy
+        functools.partial(reference.fused_batch_norm, **wide, epsilon=EPSILON, **block), inputs, dy
     )
     z, mean = inputs["z"], statistics["mean"]
-    inverse = 1 / tf.sqrt(statistics["variance"] + 1e-3)
+    inverse = 1 / tf.sqrt(statistics["variance"] + EPSILON)
     gamma, beta = inputs.get("gamma", tf.ones([1])), inputs.get("beta", tf.zeros([1]))
     roundings = ELEMENTWISE_ROUNDINGS * accumulation_roundoff(dtype)
     normalised = (largest(z) + largest(mean)) * largest(inverse)  # before it cancels
@@ -168,7 +174,7 @@ def test_convolution_and_batch_norm(name, bias, training, jit):
         if name == "relu_pool":
             return tf.nn.max_pool2d(tf.nn.relu(a), 2, 2, "VALID")
         if name == "leaky_pool_overlap":
-            return tf.nn.max_pool2d(tf.nn.leaky_relu(a, 0.3), 3, 2, "SAME")
+            return tf.nn.max_pool2d(tf.nn.leaky_relu(a, SLOPE), 3, 2, "SAME")
         return a
 
     y, dy, gradients = output_and_gradients(block, inputs, jit=jit)
