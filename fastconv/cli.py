@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from fastconv import demo
+from fastconv import config, demo
 from fastconv.about import info
 from fastconv.data import DataError
 
@@ -123,7 +123,7 @@ def _demo(options):
 def _info(options):
     del options  # takes none
     facts = info()
-    cap = os.environ.get("FASTCONV_MAX_ISA")
+    cap = os.environ.get(config.MAX_ISA)
     rows = {
         "fastconv": facts["fastconv"],
         "python": facts["python"],
@@ -133,7 +133,7 @@ def _info(options):
         "instruction sets built": ", ".join(facts["isas"]),
         "instruction set detected": facts["detected_isa"],
         "instruction set in use": facts["isa"]
-        + (f" (capped by FASTCONV_MAX_ISA={cap})" if cap else ""),
+        + (f" (capped by {config.MAX_ISA}={cap})" if cap else ""),
         "native kernels": "on" if facts["native"] else "off (FASTCONV_NATIVE=off)",
         "CUDA build": "yes" if facts["cuda"] else "no",
         "libraries": facts["library"],
