@@ -28,8 +28,8 @@ BLOCKS = {
         lambda: [layers.ReLU(negative_slope=0.2)],
     ),
     "capped_relu": (
-        {"activation": layers.ReLU(max_value=0.5), "pool_size": 2},
-        lambda: [layers.ReLU(max_value=0.5), layers.MaxPooling2D()],
+        {"activation": layers.ReLU(max_value=3.0), "pool_size": 2},
+        lambda: [layers.ReLU(max_value=3.0), layers.MaxPooling2D()],
     ),
     "tanh_pool": (
         {"activation": "tanh", "pool_size": 2},
