@@ -145,6 +145,9 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::ValuesIn(kTensorTypes), ::testing::ValuesIn(kIsas)),
     ParamName);
 
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 // Special problems, per type and instruction set.
 using TypeAndIsa = std::tuple<DataType, Isa>;
 
@@ -156,6 +159,12 @@ class Conv2DSpecialTest : public ::testing::TestWithParam<TypeAndIsa> {
     FusedConv2DProblem problem = ParseConv2DProblem(text);
     problem.conv.dtype = type();
     return problem;
+  }
+  // Exact numbers without zeros in the filter, with which an infinity would give NaN.
+  Conv2DInputs NonzeroInputs(const FusedConv2DProblem& problem) const {
+    Conv2DInputs inputs = MakeConv2DScenario("nonzero", problem, Regime::kExact).inputs;
+    for (double& value : inputs.filter) value = value == 0 ? 1 : value;
+    return inputs;
   }
 };
 
@@ -205,28 +214,55 @@ TEST_P(Conv2DSpecialTest, StatisticsFarFromZero) {
 TEST_P(Conv2DSpecialTest, NotANumberPassesThrough) {
   FASTCONV_SKIP_WITHOUT(isa());
   const ScopedMaxIsa max_isa(isa());
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const double infinity = std::numeric_limits<double>::infinity();
-  for (const char* act : {"", "act=relu", "act=leaky:0.25"}) {
-    const FusedConv2DProblem problem =
-        Problem(std::string("x=2x9x10x3 filter=3x3x17 padding=same bias ") + act);
-    Conv2DInputs inputs = MakeConv2DScenario("not_a_number", problem, Regime::kExact).inputs;
-    // No zeros in the filter: 0 * infinity would be NaN in some columns only.
-    for (double& value : inputs.filter) value = value == 0 ? 1 : value;
-    inputs.x[0] = nan;
-    inputs.x[(4 * 10 + 5) * 3 + 1] = infinity;
-    inputs.x[((9 + 8) * 10 + 9) * 3 + 2] = -infinity;
-    std::vector<double> z = reference::Conv2D(problem.conv, inputs.x, inputs.filter);
-    reference::AddToChannels(inputs.bias, &z);
-    const Expectation expected =
-        ExactExpectation(type(), reference::EpilogueForward(problem.epilogue, problem.conv.batch,
-                                                            problem.conv.out_channels, z)
-                                     .map);
+  for (const char* text : {"x=2x9x10x3 filter=3x3x17 padding=same bias",
+                           "x=2x9x10x3 filter=3x3x17 stride=2x2 padding=same bias act=relu",
+                           "x=2x9x10x17 filter=3x3x17 dilation=2x2 bias act=leaky:0.25"}) {
+    const FusedConv2DProblem problem = Problem(text);
+    Conv2DInputs inputs = NonzeroInputs(problem);
+    const size_t size = inputs.x.size();
+    inputs.x[0] = kNan;
+    inputs.x[size / 4] = kInfinity;
+    inputs.x[size - 2] = -kInfinity;
+    Expectation z;
+    z.values = reference::Conv2D(problem.conv, inputs.x, inputs.filter);
+    reference::AddToChannels(inputs.bias, &z.values);
+    const BlockExpectation expected = ExpectBlock(type(), problem.epilogue, problem.conv.batch,
+                                                  problem.conv.out_channels, Regime::kExact, z);
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
-      SCOPED_TRACE(act + (", " + pool_name));
+      SCOPED_TRACE(text + (", " + pool_name));
       const Conv2DOutputs outputs =
           RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0]);
-      EXPECT_TRUE(Matches(expected, outputs.y));
+      EXPECT_TRUE(Matches(expected.y, outputs.y));
+    });
+  }
+}
+
+// Of one group, they reach no output of another; nor do they in the gradients.
+TEST_P(Conv2DSpecialTest, NotANumberStaysInItsGroup) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  const ScopedMaxIsa max_isa(isa());
+  for (const char* text :
+       {"x=2x7x8x17 filter=3x3x17 groups=17", "x=2x7x8x6 filter=3x3x6 groups=3",
+        "x=1x7x8x34 filter=2x2x66 groups=2", "x=1x9x9x4 filter=3x3x17 stride=2x2"}) {
+    const FusedConv2DProblem problem = Problem(text);
+    Conv2DInputs inputs = NonzeroInputs(problem);
+    inputs.x[0] = kNan;
+    inputs.dy[inputs.dy.size() - 1] = kNan;
+    const Conv2DProblem& conv = problem.conv;
+    const Expectation y =
+        ExactExpectation(type(), reference::Conv2D(conv, inputs.x, inputs.filter));
+    const Expectation dx =
+        ExactExpectation(type(), reference::Conv2DBackwardInput(conv, inputs.filter, inputs.dy));
+    const Expectation dfilter =
+        ExactExpectation(type(), reference::Conv2DBackwardFilter(conv, inputs.x, inputs.dy));
+    WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+      SCOPED_TRACE(text + (", " + pool_name));
+      const auto run = [&](Conv2DPass pass) {
+        return RunConv2D(pass, problem, inputs, pool, kWorkspaceFills[0]);
+      };
+      EXPECT_TRUE(Matches(y, run(Conv2DPass::kForward).y)) << "y";
+      EXPECT_TRUE(Matches(dx, run(Conv2DPass::kBackwardInput).dx)) << "dx";
+      EXPECT_TRUE(Matches(dfilter, run(Conv2DPass::kBackwardFilter).dfilter)) << "dfilter";
     });
   }
 }
@@ -240,7 +276,7 @@ TEST_P(Conv2DSpecialTest, PoolingIgnoresNotANumber) {
         Problem(std::string("x=2x8x9x16 filter=1x1x17 bias act=leaky:0.25 ") + pool_text);
     Conv2DInputs inputs = MakeConv2DScenario("pooled_nan", problem, Regime::kExact).inputs;
     for (size_t index = 0; index < inputs.x.size(); index += 61) {
-      inputs.x[index] = std::numeric_limits<double>::quiet_NaN();
+      inputs.x[index] = kNan;
     }
     Expectation z;
     z.values = reference::Conv2D(problem.conv, inputs.x, inputs.filter);
