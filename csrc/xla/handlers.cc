@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/ops/op.h"
+#include "core/ops/tensor_checks.h"
 #include "core/status.h"
 #include "core/thread_pool.h"
 #include "tensorflow/core/framework/allocator.h"
@@ -145,8 +146,11 @@ Status RunOp(const char* name, const ffi::RemainingArgs& args, const ffi::Remain
   for (size_t i = 0; i < inputs.size(); ++i) {
     FASTCONV_RETURN_IF_ERROR(ViewOf(*args.get<ffi::AnyBuffer>(i), &inputs[i]));
   }
+  std::vector<TensorSpec> expected;
+  FASTCONV_RETURN_IF_ERROR(op->InferOutputs(SpecsOf(inputs), &expected));
   for (size_t i = 0; i < outputs.size(); ++i) {
     FASTCONV_RETURN_IF_ERROR(ViewOf(**rets.get<ffi::AnyBuffer>(i), &outputs[i]));
+    FASTCONV_RETURN_IF_ERROR(CheckTensor("result", outputs[i].spec, expected[i]));
   }
   FfiThreadPool pool(threads);
   HostScratch scratch;
