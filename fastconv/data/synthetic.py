@@ -60,7 +60,7 @@ def draw_synthetic(
             f"Images need at least 16 rows and columns. Received: image_size={image_size}"
         )
     return ImageDataset(
-        name="synthetic shapes",
+        name="shapes",
         synthetic=True,
         class_names=CLASS_NAMES,
         train=_draw_split((seed, 0), train_per_class, image_size),
