@@ -185,6 +185,31 @@ TEST_P(Conv2DSpecialTest, FilterGradientWithoutBiasGradient) {
   }
 }
 
+// Rows of every width up to beyond two tiles, in one chunk of channels and in several, whose panels
+// end in a single vector.
+TEST_P(Conv2DSpecialTest, RowsOfEveryWidth) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  if (SizeOf(type()) == 2) GTEST_SKIP() << "computed in the tiles of float32";
+  const ScopedMaxIsa max_isa(isa());
+  InlineThreadPool pool;
+  for (int width = 1; width <= 30; ++width) {
+    for (const char* channels : {"x272 filter=2x1x34", "x34 filter=2x1x272"}) {
+      const std::string text = "x=1x2x" + std::to_string(width) + channels + " padding=same bias";
+      SCOPED_TRACE(text);
+      const Conv2DScenario scenario = MakeConv2DScenario(text, Problem(text), Regime::kExact);
+      const auto run = [&](Conv2DPass pass) {
+        return RunConv2D(pass, scenario.problem, scenario.inputs, &pool, kWorkspaceFills[1]);
+      };
+      const Conv2DExpectations& expected = scenario.expected;
+      EXPECT_TRUE(Matches(expected.forward.y, run(Conv2DPass::kForward).y)) << "y";
+      EXPECT_TRUE(Matches(expected.dx, run(Conv2DPass::kBackwardInput).dx)) << "dx";
+      const Conv2DOutputs gradients = run(Conv2DPass::kBackwardFilter);
+      EXPECT_TRUE(Matches(expected.dfilter, gradients.dfilter)) << "dfilter";
+      EXPECT_TRUE(Matches(expected.dbias, gradients.dbias)) << "dbias";
+    }
+  }
+}
+
 // A sum of squares minus the square of the sum would lose the whole variance.
 TEST_P(Conv2DSpecialTest, StatisticsFarFromZero) {
   FASTCONV_SKIP_WITHOUT(isa());

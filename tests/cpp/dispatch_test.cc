@@ -1,6 +1,7 @@
 // Which implementation is chosen, what is said about the others, and FASTCONV_MAX_ISA.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -115,6 +116,29 @@ TEST(DispatchTest, WrongCapIsReportedAndIgnored) {
   const ScopedMaxIsa empty{std::string()};
   EXPECT_EQ(MaxIsaError(), "");
   EXPECT_EQ(ActiveIsa(), DetectedIsa());
+}
+
+TEST(DispatchTest, VerbosePrintsEveryProblemOnce) {
+  FusedConv2DProblem problem = FindConv2DCase("k3_same").problem;
+  problem.conv.batch = 12345;  // of no other test
+  const ScopedMaxIsa max_isa(Isa::kBaseline);
+  const auto printed = [&problem] {
+    ::testing::internal::CaptureStderr();
+    std::unique_ptr<Conv2DPlan> plan;
+    EXPECT_TRUE(MakeConv2DPlan(Conv2DPass::kBackwardInput, problem, 1, &plan).ok());
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(printed(), "");
+  setenv("FASTCONV_VERBOSE", "dispatch", /*overwrite=*/1);
+  const std::string first = printed();
+  const std::string second = printed();
+  unsetenv("FASTCONV_VERBOSE");
+  EXPECT_NE(first.find("fastconv: backward_input float32 n12345 "), std::string::npos) << first;
+  EXPECT_NE(first.find(":baseline: chosen"), std::string::npos) << first;
+  if (DetectedIsa() > Isa::kBaseline) {
+    EXPECT_NE(first.find("FASTCONV_MAX_ISA"), std::string::npos) << first;
+  }
+  EXPECT_EQ(second, "");
 }
 
 }  // namespace
