@@ -59,9 +59,10 @@ class Conv2DPlan {
   virtual Status Execute(const Conv2DArgs& args, void* workspace, ThreadPool* pool) const = 0;
 };
 
-// Takes the first implementation of the dispatch list that accepts the problem.
+// Takes the first implementation of the dispatch list that accepts the problem or, for tests and
+// benchmarks, the one named `implementation` ("implicit_gemm:avx2") if it accepts.
 Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int num_threads,
-                      std::unique_ptr<Conv2DPlan>* plan);
+                      std::unique_ptr<Conv2DPlan>* plan, const std::string& implementation = "");
 
 // One line of the dispatch list: chosen (refusal empty, the first such line) or why not.
 struct DispatchEntry {

@@ -146,9 +146,70 @@ Conv2DScenario MakeConv2DScenario(const std::string& name, FusedConv2DProblem pr
   return scenario;
 }
 
+std::vector<std::string> ImplementationsOf(Conv2DPass pass, const FusedConv2DProblem& problem,
+                                           Isa isa) {
+  const std::string suffix = std::string(":") + Name(isa);
+  std::vector<std::string> names;
+  for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
+    const size_t colon = entry.implementation.find(':');
+    if (entry.refusal.empty() && entry.implementation.substr(colon) == suffix) {
+      names.push_back(entry.implementation);
+    }
+  }
+  EXPECT_FALSE(names.empty()) << "no implementation for " << Name(isa);
+  return names;
+}
+
+std::string DirectImplementation(Isa isa) { return std::string("implicit_gemm:") + Name(isa); }
+
+bool IsWinograd(const std::string& implementation) {
+  return implementation.rfind("winograd", 0) == 0;
+}
+
+Expectation WinogradExpectation(Expectation expected, const std::vector<double>& values) {
+  double squares = 0;
+  for (double value : values) squares += value * value;
+  const double rms = values.empty() ? 0 : std::sqrt(squares / static_cast<double>(values.size()));
+  expected.bounds.assign(expected.values.size(), kWinogradPeak * kWinogradNormBound * rms);
+  return expected;
+}
+
+BlockExpectation WinogradExpectation(BlockExpectation expected, const std::vector<double>& values) {
+  expected.y = WinogradExpectation(std::move(expected.y), values);
+  expected.map = WinogradExpectation(std::move(expected.map), values);
+  return expected;
+}
+
+::testing::AssertionResult MatchesInNorm(const std::vector<double>& expected,
+                                         const std::vector<double>& actual) {
+  if (actual.size() != expected.size()) {
+    return ::testing::AssertionFailure()
+           << actual.size() << " values instead of " << expected.size();
+  }
+  double error = 0, norm = 0;
+  for (size_t index = 0; index < expected.size(); ++index) {
+    error += (actual[index] - expected[index]) * (actual[index] - expected[index]);
+    norm += expected[index] * expected[index];
+  }
+  // Written so that NaN fails.
+  if (std::sqrt(error) <= kWinogradNormBound * std::sqrt(norm)) {
+    return ::testing::AssertionSuccess();
+  }
+  return ::testing::AssertionFailure()
+         << "relative error in the L2 norm " << std::sqrt(error / norm) << " instead of at most "
+         << kWinogradNormBound;
+}
+
+std::vector<double> ConvolutionOutput(const FusedConv2DProblem& problem,
+                                      const Conv2DInputs& inputs) {
+  std::vector<double> z = reference::Conv2D(problem.conv, inputs.x, inputs.filter);
+  if (problem.epilogue.has_bias) reference::AddToChannels(inputs.bias, &z);
+  return z;
+}
+
 Conv2DOutputs RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem,
                         const Conv2DInputs& inputs, ThreadPool* pool, uint8_t workspace_fill,
-                        bool want_dbias) {
+                        const std::string& implementation, bool want_dbias) {
   const Conv2DProblem& conv = problem.conv;
   const DataType type = conv.dtype;
   const MaxPoolSpec& max_pool = problem.epilogue.pool;
@@ -157,7 +218,7 @@ Conv2DOutputs RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem,
   Conv2DOutputs outputs;
 
   std::unique_ptr<Conv2DPlan> plan;
-  const Status planned = MakeConv2DPlan(pass, problem, pool->num_threads(), &plan);
+  const Status planned = MakeConv2DPlan(pass, problem, pool->num_threads(), &plan, implementation);
   EXPECT_TRUE(planned.ok()) << planned.message();
   if (!planned.ok()) return outputs;
   outputs.implementation = plan->implementation();

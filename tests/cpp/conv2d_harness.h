@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/conv2d.h"
+#include "core/cpu_features.h"
 #include "core/problem.h"
 #include "core/thread_pool.h"
 #include "expectation.h"
@@ -49,11 +50,30 @@ struct Conv2DOutputs {
   std::vector<uint8_t> bytes;
 };
 
-// Plans and runs a pass for the threads of `pool`, and checks status and guards. `want_dbias` as in
-// Conv2DArgs.
+// The implementations of an instruction set that accept the problem.
+std::vector<std::string> ImplementationsOf(Conv2DPass pass, const FusedConv2DProblem& problem,
+                                           Isa isa);
+// The one that computes sums of products as they are defined.
+std::string DirectImplementation(Isa isa);
+
+// Plans and runs a pass for the threads of `pool`, and checks status and guards. `implementation`
+// as in MakeConv2DPlan, `want_dbias` as in Conv2DArgs.
 Conv2DOutputs RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem,
                         const Conv2DInputs& inputs, ThreadPool* pool, uint8_t workspace_fill,
-                        bool want_dbias = true);
+                        const std::string& implementation = "", bool want_dbias = true);
+
+// Whether results of an implementation are judged as Winograd's (tolerances.h).
+bool IsWinograd(const std::string& implementation);
+// The expectation of a sum of products, for Winograd: bounds from the root mean square of `values`,
+// which are the expected ones before activation and pooling.
+Expectation WinogradExpectation(Expectation expected, const std::vector<double>& values);
+BlockExpectation WinogradExpectation(BlockExpectation expected, const std::vector<double>& values);
+// The relative L2 norm of the error.
+::testing::AssertionResult MatchesInNorm(const std::vector<double>& expected,
+                                         const std::vector<double>& actual);
+// The convolution's output with bias, before activation and pooling.
+std::vector<double> ConvolutionOutput(const FusedConv2DProblem& problem,
+                                      const Conv2DInputs& inputs);
 
 }  // namespace fastconv::testing
 

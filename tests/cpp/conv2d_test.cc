@@ -99,43 +99,71 @@ void CheckStatistics(const FusedConv2DProblem& problem, const Conv2DOutputs& out
 TEST_P(Conv2DTest, Forward) {
   ForEachRun([](const Conv2DScenario& scenario, ThreadPool* pool, uint8_t fill) {
     const FusedConv2DProblem& problem = scenario.problem;
-    const BlockExpectation& expected = scenario.expected.forward;
     if (scenario.regime == Regime::kExact) {
       // Else ties in the type would be none before rounding, and the codes would be open.
-      ASSERT_EQ(RoundTo(problem.conv.dtype, expected.map.values), expected.map.values);
+      const std::vector<double>& map = scenario.expected.forward.map.values;
+      ASSERT_EQ(RoundTo(problem.conv.dtype, map), map);
     }
-    EXPECT_TRUE(BoundsAreMeaningful(expected.y));
-    const Conv2DOutputs outputs =
-        RunConv2D(Conv2DPass::kForward, problem, scenario.inputs, pool, fill);
-    EXPECT_TRUE(Matches(expected.y, outputs.y)) << outputs.implementation << ": y";
-    if (problem.epilogue.pool.enabled) {
-      EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
-                             scenario.regime, expected, outputs.code))
-          << outputs.implementation << ": code";
+    for (const std::string& name : ImplementationsOf(Conv2DPass::kForward, problem, ActiveIsa())) {
+      SCOPED_TRACE(name);
+      const Conv2DOutputs outputs =
+          RunConv2D(Conv2DPass::kForward, problem, scenario.inputs, pool, fill, name);
+      BlockExpectation expected = scenario.expected.forward;
+      Regime regime = scenario.regime;
+      if (IsWinograd(name)) {
+        const std::vector<double> z = ConvolutionOutput(problem, scenario.inputs);
+        expected = WinogradExpectation(std::move(expected), z);
+        regime = Regime::kRandom;
+        if (problem.epilogue.activation == Activation::kLinear && !problem.epilogue.pool.enabled) {
+          EXPECT_TRUE(MatchesInNorm(z, outputs.y)) << "y";
+        }
+      }
+      EXPECT_TRUE(BoundsAreMeaningful(expected.y));
+      EXPECT_TRUE(Matches(expected.y, outputs.y)) << "y";
+      if (problem.epilogue.pool.enabled) {
+        EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
+                               regime, expected, outputs.code))
+            << "code";
+      }
+      if (problem.batch_statistics) CheckStatistics(problem, outputs);
     }
-    if (problem.batch_statistics) CheckStatistics(problem, outputs);
   });
+}
+
+// A gradient is a sum of products without anything after it.
+void CheckGradient(const std::string& implementation, Expectation expected,
+                   const std::vector<double>& actual) {
+  if (IsWinograd(implementation)) {
+    EXPECT_TRUE(MatchesInNorm(expected.values, actual));
+    const std::vector<double> values = expected.values;
+    expected = WinogradExpectation(std::move(expected), values);
+  }
+  EXPECT_TRUE(BoundsAreMeaningful(expected));
+  EXPECT_TRUE(Matches(expected, actual));
 }
 
 TEST_P(Conv2DTest, BackwardInput) {
   ForEachRun([](const Conv2DScenario& scenario, ThreadPool* pool, uint8_t fill) {
-    EXPECT_TRUE(BoundsAreMeaningful(scenario.expected.dx));
-    const Conv2DOutputs outputs =
-        RunConv2D(Conv2DPass::kBackwardInput, scenario.problem, scenario.inputs, pool, fill);
-    EXPECT_TRUE(Matches(scenario.expected.dx, outputs.dx)) << outputs.implementation << ": dx";
+    const Conv2DPass pass = Conv2DPass::kBackwardInput;
+    for (const std::string& name : ImplementationsOf(pass, scenario.problem, ActiveIsa())) {
+      SCOPED_TRACE(name + ": dx");
+      CheckGradient(name, scenario.expected.dx,
+                    RunConv2D(pass, scenario.problem, scenario.inputs, pool, fill, name).dx);
+    }
   });
 }
 
 TEST_P(Conv2DTest, BackwardFilter) {
   ForEachRun([](const Conv2DScenario& scenario, ThreadPool* pool, uint8_t fill) {
-    EXPECT_TRUE(BoundsAreMeaningful(scenario.expected.dfilter));
     EXPECT_TRUE(BoundsAreMeaningful(scenario.expected.dbias));
-    const Conv2DOutputs outputs =
-        RunConv2D(Conv2DPass::kBackwardFilter, scenario.problem, scenario.inputs, pool, fill);
-    EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter))
-        << outputs.implementation << ": dfilter";
-    EXPECT_TRUE(Matches(scenario.expected.dbias, outputs.dbias))
-        << outputs.implementation << ": dbias";
+    const Conv2DPass pass = Conv2DPass::kBackwardFilter;
+    for (const std::string& name : ImplementationsOf(pass, scenario.problem, ActiveIsa())) {
+      SCOPED_TRACE(name + ": dfilter, dbias");
+      const Conv2DOutputs outputs =
+          RunConv2D(pass, scenario.problem, scenario.inputs, pool, fill, name);
+      CheckGradient(name, scenario.expected.dfilter, outputs.dfilter);
+      EXPECT_TRUE(Matches(scenario.expected.dbias, outputs.dbias));
+    }
   });
 }
 
@@ -179,7 +207,7 @@ TEST_P(Conv2DSpecialTest, FilterGradientWithoutBiasGradient) {
       SCOPED_TRACE(pool_name);
       const Conv2DOutputs outputs =
           RunConv2D(Conv2DPass::kBackwardFilter, scenario.problem, scenario.inputs, pool,
-                    kWorkspaceFills[0], /*want_dbias=*/false);
+                    kWorkspaceFills[0], DirectImplementation(isa()), /*want_dbias=*/false);
       EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter));
     });
   }
@@ -198,7 +226,8 @@ TEST_P(Conv2DSpecialTest, RowsOfEveryWidth) {
       SCOPED_TRACE(text);
       const Conv2DScenario scenario = MakeConv2DScenario(text, Problem(text), Regime::kExact);
       const auto run = [&](Conv2DPass pass) {
-        return RunConv2D(pass, scenario.problem, scenario.inputs, &pool, kWorkspaceFills[1]);
+        return RunConv2D(pass, scenario.problem, scenario.inputs, &pool, kWorkspaceFills[1],
+                         DirectImplementation(isa()));
       };
       const Conv2DExpectations& expected = scenario.expected;
       EXPECT_TRUE(Matches(expected.forward.y, run(Conv2DPass::kForward).y)) << "y";
@@ -235,7 +264,8 @@ TEST_P(Conv2DSpecialTest, StatisticsFarFromZero) {
   }
 }
 
-// NaN and infinity reach exactly the outputs whose windows hold them, through every activation.
+// NaN and infinity reach exactly the outputs whose windows hold them, through every activation
+// (with Winograd the outputs whose tiles hold them, see docs/numerics.md).
 TEST_P(Conv2DSpecialTest, NotANumberPassesThrough) {
   FASTCONV_SKIP_WITHOUT(isa());
   const ScopedMaxIsa max_isa(isa());
@@ -255,8 +285,8 @@ TEST_P(Conv2DSpecialTest, NotANumberPassesThrough) {
                                                   problem.conv.out_channels, Regime::kExact, z);
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
       SCOPED_TRACE(text + (", " + pool_name));
-      const Conv2DOutputs outputs =
-          RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0]);
+      const Conv2DOutputs outputs = RunConv2D(Conv2DPass::kForward, problem, inputs, pool,
+                                              kWorkspaceFills[0], DirectImplementation(isa()));
       EXPECT_TRUE(Matches(expected.y, outputs.y));
     });
   }
@@ -310,8 +340,8 @@ TEST_P(Conv2DSpecialTest, PoolingIgnoresNotANumber) {
                                                   problem.conv.out_channels, Regime::kExact, z);
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
       SCOPED_TRACE(pool_text + (", " + pool_name));
-      const Conv2DOutputs outputs =
-          RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0]);
+      const Conv2DOutputs outputs = RunConv2D(Conv2DPass::kForward, problem, inputs, pool,
+                                              kWorkspaceFills[0], DirectImplementation(isa()));
       EXPECT_TRUE(Matches(expected.y, outputs.y));
       EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
                              Regime::kExact, expected, outputs.code));

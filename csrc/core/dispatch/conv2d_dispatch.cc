@@ -5,8 +5,10 @@
 #include <string>
 
 #include "core/conv2d.h"
+#include "core/cpu/conv2d/passes.h"
 #include "core/cpu/implicit_gemm/implicit_gemm.h"
 #include "core/cpu/kernels/kernels.h"
+#include "core/cpu/winograd/winograd.h"
 #include "core/cpu_features.h"
 
 namespace fastconv {
@@ -24,30 +26,52 @@ struct Implementation {
   MakePlan make;
 };
 
-std::string Accepts(const FusedConv2DProblem&) { return ""; }
+std::string Accept(const FusedConv2DProblem&) { return ""; }
 
-// Best first; the last one takes everything. All passes have the same instruction sets behind the
-// same algorithm, so one row per algorithm and instruction set names the three plans.
+template <cpu::MakeTapAlgorithm make_algorithm>
+std::unique_ptr<Conv2DPlan> Forward(const char* name, const cpu::Kernels& kernels,
+                                    const FusedConv2DProblem& problem, int num_threads) {
+  return cpu::MakeForward(name, kernels, problem, num_threads, make_algorithm);
+}
+
+template <cpu::MakeTapAlgorithm make_algorithm>
+std::unique_ptr<Conv2DPlan> BackwardInput(const char* name, const cpu::Kernels& kernels,
+                                          const FusedConv2DProblem& problem, int num_threads) {
+  return cpu::MakeBackwardInput(name, kernels, problem, num_threads, make_algorithm);
+}
+
+template <cpu::MakeFilterGradAlgorithm make_algorithm>
+std::unique_ptr<Conv2DPlan> BackwardFilter(const char* name, const cpu::Kernels& kernels,
+                                           const FusedConv2DProblem& problem, int num_threads) {
+  return cpu::MakeBackwardFilter(name, kernels, problem, num_threads, make_algorithm);
+}
+
+// Best first; the last one takes everything.
+std::vector<Implementation> ListOf(MakePlan winograd, MakePlan implicit_gemm) {
+  return {{"winograd:avx512", Isa::kAvx512, cpu::WinogradRefusal, winograd},
+          {"implicit_gemm:avx512", Isa::kAvx512, Accept, implicit_gemm},
+          {"winograd:avx2", Isa::kAvx2, cpu::WinogradRefusal, winograd},
+          {"implicit_gemm:avx2", Isa::kAvx2, Accept, implicit_gemm},
+          {"winograd:baseline", Isa::kBaseline, cpu::WinogradRefusal, winograd},
+          {"implicit_gemm:baseline", Isa::kBaseline, Accept, implicit_gemm}};
+}
+
 const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
-  static const auto list = [](MakePlan make) {
-    return std::vector<Implementation>{
-        {"implicit_gemm:avx512", Isa::kAvx512, Accepts, make},
-        {"implicit_gemm:avx2", Isa::kAvx2, Accepts, make},
-        {"implicit_gemm:baseline", Isa::kBaseline, Accepts, make},
-    };
-  };
-  static const std::vector<Implementation> forward = list(cpu::MakeImplicitGemmForward);
-  static const std::vector<Implementation> input = list(cpu::MakeImplicitGemmBackwardInput);
-  static const std::vector<Implementation> filter = list(cpu::MakeImplicitGemmBackwardFilter);
+  static const std::vector<Implementation> forward =
+      ListOf(Forward<cpu::MakeWinograd>, Forward<cpu::MakeImplicitGemm>);
+  static const std::vector<Implementation> backward_input =
+      ListOf(BackwardInput<cpu::MakeWinograd>, BackwardInput<cpu::MakeImplicitGemm>);
+  static const std::vector<Implementation> backward_filter = ListOf(
+      BackwardFilter<cpu::MakeWinogradFilterGrad>, BackwardFilter<cpu::MakeImplicitGemmFilterGrad>);
   switch (pass) {
     case Conv2DPass::kForward:
       return forward;
     case Conv2DPass::kBackwardInput:
-      return input;
+      return backward_input;
     case Conv2DPass::kBackwardFilter:
-      return filter;
+      break;
   }
-  return forward;
+  return backward_filter;
 }
 
 std::string Refusal(const Implementation& implementation, const FusedConv2DProblem& problem) {
@@ -92,16 +116,18 @@ void LogDispatch(Conv2DPass pass, const FusedConv2DProblem& problem) {
 }  // namespace
 
 Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int num_threads,
-                      std::unique_ptr<Conv2DPlan>* plan) {
-  LogDispatch(pass, problem);
-  for (const Implementation& implementation : ImplementationsOf(pass)) {
-    if (!Refusal(implementation, problem).empty()) continue;
-    *plan = implementation.make(implementation.name,
-                                cpu::GetKernels(implementation.isa, problem.conv.dtype), problem,
-                                num_threads);
+                      std::unique_ptr<Conv2DPlan>* plan, const std::string& implementation) {
+  if (implementation.empty()) LogDispatch(pass, problem);
+  for (const Implementation& candidate : ImplementationsOf(pass)) {
+    if (!implementation.empty() && implementation != candidate.name) continue;
+    if (!Refusal(candidate, problem).empty()) continue;
+    *plan = candidate.make(candidate.name, cpu::GetKernels(candidate.isa, problem.conv.dtype),
+                           problem, num_threads);
     return Status();
   }
-  return Status(StatusCode::kInternal, "no implementation accepts " + Describe(pass, problem));
+  return Status(StatusCode::kInternal,
+                (implementation.empty() ? "No implementation" : implementation) +
+                    " does not accept " + Describe(pass, problem));
 }
 
 std::vector<DispatchEntry> ExplainConv2D(Conv2DPass pass, const FusedConv2DProblem& problem) {

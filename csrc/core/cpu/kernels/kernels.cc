@@ -5,6 +5,7 @@
 #include "core/cpu/kernels/pointwise.h"
 #include "core/cpu/kernels/pooling.h"
 #include "core/cpu/kernels/simd.h"
+#include "core/cpu/kernels/winograd.h"
 
 namespace fastconv::cpu::FASTCONV_ISA {
 
@@ -31,6 +32,11 @@ constexpr Kernels TableOf(DataType dtype) {
           AddRows<Acc>,
           ConvRows<Acc>,
           FilterGrad<Acc>,
+          TransformTiles<Acc, DataTransform>,
+          TransformTiles<Acc, FilterTransform<3>>,
+          TransformTiles<Acc, OutputTransform<4>>,
+          TransformTiles<Acc, FilterTransform<4>>,
+          TransformTiles<Acc, OutputTransform<3>>,
           MapRows<Acc, T, Acc>,
           MapRows<T, T, Acc>,
           PoolRows<Acc, T, Acc>,

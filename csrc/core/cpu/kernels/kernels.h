@@ -99,6 +99,20 @@ struct FilterGradArgs {
   int64_t images, rows, cols;
 };
 
+// ---- Winograd's tile transforms -------------------------------------------------------------
+
+// A row of tiles, each transformed alone (winograd.h): point (i, j) of a tile is a row of
+// `elements` values at src + i * src_row_stride + j * src_col_stride. Of the results those with i <
+// valid_rows and, counted along the row of tiles, j < valid_cols are written. All Acc.
+struct TileTransformArgs {
+  const void* src;
+  int64_t src_tile_stride, src_row_stride, src_col_stride;
+  void* dst;
+  int64_t dst_tile_stride, dst_row_stride, dst_col_stride;
+  int64_t tiles, elements;
+  int64_t valid_rows, valid_cols;
+};
+
 // ---- what surrounds a convolution -----------------------------------------------------------
 
 // Per-channel parameters and activation: activation((v - mean) * scale + shift), without mean and
@@ -188,6 +202,11 @@ struct Kernels {
   void (*add_rows)(const AddRowsArgs&);
   void (*conv_rows)(const ConvRowsArgs&);
   void (*filter_grad)(const FilterGradArgs&);
+  void (*winograd_data)(const TileTransformArgs&);           // 6x6 inputs -> 6x6
+  void (*winograd_filter)(const TileTransformArgs&);         // 3x3 taps -> 6x6
+  void (*winograd_output)(const TileTransformArgs&);         // 6x6 -> 4x4 outputs
+  void (*winograd_gradient)(const TileTransformArgs&);       // 4x4 output gradients -> 6x6
+  void (*winograd_filter_output)(const TileTransformArgs&);  // 6x6 -> 3x3 taps
   void (*map_rows_from_acc)(const MapRowsArgs&);
   void (*map_rows_from_tensor)(const MapRowsArgs&);
   void (*pool_rows_from_acc)(const PoolRowsArgs&);

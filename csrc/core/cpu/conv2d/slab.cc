@@ -1,4 +1,4 @@
-#include "core/cpu/implicit_gemm/slab.h"
+#include "core/cpu/conv2d/slab.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,14 +1,14 @@
 // The input of a few output rows, padded and laid out for the matrix product.
-#ifndef FASTCONV_CORE_CPU_IMPLICIT_GEMM_SLAB_H_
-#define FASTCONV_CORE_CPU_IMPLICIT_GEMM_SLAB_H_
+#ifndef FASTCONV_CORE_CPU_CONV2D_SLAB_H_
+#define FASTCONV_CORE_CPU_CONV2D_SLAB_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
+#include "core/cpu/conv2d/geometry.h"
 #include "core/cpu/epilogue.h"
-#include "core/cpu/implicit_gemm/geometry.h"
 #include "core/cpu/kernels/kernels.h"
 
 namespace fastconv::cpu {
@@ -27,6 +27,8 @@ class Slab {
   int64_t output_row_stride() const { return in_row_step_ * row_stride_; }
   int64_t elements(int64_t output_rows) const { return rows(output_rows) * row_stride_; }
   int64_t channels() const { return channels_; }
+  // Where an output row's first pixel meets the first tap.
+  int64_t first_tap_offset() const { return TapOffset(taps_.front()); }
   // Which slab rows of a band are not padding.
   FilledRows filled(const Band& band) const;
   // Filter taps in the order in which their elements follow each other in the runs.
@@ -63,4 +65,4 @@ class Slab {
 
 }  // namespace fastconv::cpu
 
-#endif  // FASTCONV_CORE_CPU_IMPLICIT_GEMM_SLAB_H_
+#endif  // FASTCONV_CORE_CPU_CONV2D_SLAB_H_

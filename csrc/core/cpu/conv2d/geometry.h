@@ -3,8 +3,8 @@
 // Forward and input gradient are the same computation. Forward: output i reads inputs i * stride +
 // offset. Input gradient: the pixels of dx fall into stride x stride phases; within one, pixel i
 // reads dz at i + offset for the taps of that phase. Both are "tap convolutions".
-#ifndef FASTCONV_CORE_CPU_IMPLICIT_GEMM_GEOMETRY_H_
-#define FASTCONV_CORE_CPU_IMPLICIT_GEMM_GEOMETRY_H_
+#ifndef FASTCONV_CORE_CPU_CONV2D_GEOMETRY_H_
+#define FASTCONV_CORE_CPU_CONV2D_GEOMETRY_H_
 
 #include <cstdint>
 #include <vector>
@@ -77,4 +77,4 @@ struct ChannelChunks {
 
 }  // namespace fastconv::cpu
 
-#endif  // FASTCONV_CORE_CPU_IMPLICIT_GEMM_GEOMETRY_H_
+#endif  // FASTCONV_CORE_CPU_CONV2D_GEOMETRY_H_

@@ -1,20 +1,18 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/cpu/conv2d/operands.h"
+#include "core/cpu/conv2d/passes.h"
+#include "core/cpu/conv2d/tap_algorithm.h"
 #include "core/cpu/epilogue.h"
-#include "core/cpu/implicit_gemm/implicit_gemm.h"
-#include "core/cpu/implicit_gemm/operands.h"
-#include "core/cpu/implicit_gemm/tap_convolution.h"
 
 namespace fastconv::cpu {
 namespace {
 
-using Driver = TapConvolutionDriver;
-
-class ImplicitGemmForward final : public Conv2DPlan {
+class Forward final : public Conv2DPlan {
  public:
-  ImplicitGemmForward(const char* name, const Kernels& kernels, const FusedConv2DProblem& problem,
-                      int num_threads)
+  Forward(const char* name, const Kernels& kernels, const FusedConv2DProblem& problem,
+          int num_threads, MakeTapAlgorithm make_algorithm)
       : name_(name),
         kernels_(kernels),
         conv_(problem.conv),
@@ -22,13 +20,13 @@ class ImplicitGemmForward final : public Conv2DPlan {
         batch_statistics_(problem.batch_statistics),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
-        groups_(MergedGroups::Of(conv_, conv_.out_channels_per_group(), kernels.lanes)),
-        driver_(kernels, ForwardTaps(conv_.window), conv_.batch, groups_.count, groups_.in_channels,
-                groups_.out_channels, num_threads,
-                [this](const Phase& phase, int64_t rows) { return Split(phase, rows); }) {
-    driver_offset_ = layout_.Add(driver_.workspace_bytes());
+        algorithm_(make_algorithm(
+            {kernels, ForwardTaps(conv_.window), conv_.batch, conv_.groups,
+             conv_.in_channels_per_group(), conv_.out_channels_per_group(), num_threads,
+             [this](const Phase& phase, int64_t rows) { return Split(phase, rows); }})) {
+    algorithm_offset_ = layout_.Add(algorithm_->workspace_bytes());
     // Per group, each group's channels in whole vectors.
-    bias_offset_ = layout_.Add(groups_.count * driver_.panels().padded_channels() * acc_bytes_);
+    bias_offset_ = layout_.Add(conv_.groups * algorithm_->panels().padded_channels() * acc_bytes_);
     if (batch_statistics_) {
       const int64_t partials = conv_.batch * num_bands() * conv_.out_channels;
       means_offset_ = layout_.Add(partials * acc_bytes_);
@@ -41,14 +39,16 @@ class ImplicitGemmForward final : public Conv2DPlan {
 
   Status Execute(const Conv2DArgs& args, void* workspace, ThreadPool* pool) const override {
     LoadBias(args, workspace);
-    Driver::Callbacks callbacks;
-    callbacks.load_panel = [&](const Driver::PanelRequest& r) { LoadPanel(args, r); };
-    callbacks.load_row = [&](const Driver::RowRequest& r) {
+    TapAlgorithm::Callbacks callbacks;
+    callbacks.load_panel = [&](const TapAlgorithm::PanelRequest& r) { LoadPanel(args, r); };
+    callbacks.load_row = [&](const TapAlgorithm::RowRequest& r) {
       LoadInputRow(kernels_, conv_, args.x, r.image,
-                   r.group * groups_.in_channels + r.first_channel, r.channels, r.row);
+                   r.group * conv_.in_channels_per_group() + r.first_channel, r.channels, r.row);
     };
-    callbacks.consume_sums = [&](const Driver::SumsRequest& r) { ConsumeSums(args, workspace, r); };
-    driver_.Run(callbacks, At(workspace, driver_offset_), pool);
+    callbacks.consume_sums = [&](const TapAlgorithm::SumsRequest& r) {
+      ConsumeSums(args, workspace, r);
+    };
+    algorithm_->Run(callbacks, At(workspace, algorithm_offset_), pool);
     if (batch_statistics_) FinishStatistics(args, workspace);
     return Status();
   }
@@ -70,32 +70,27 @@ class ImplicitGemmForward final : public Conv2DPlan {
   }
 
   void LoadBias(const Conv2DArgs& args, void* workspace) const {
-    const int64_t channels = groups_.out_channels;
-    const int64_t padded = driver_.panels().padded_channels();
+    const int64_t channels = conv_.out_channels_per_group();
+    const int64_t padded = algorithm_->panels().padded_channels();
     void* bias = At(workspace, bias_offset_);
-    kernels_.load_rows({args.bias, channels, bias, padded, groups_.count,
+    kernels_.load_rows({args.bias, channels, bias, padded, conv_.groups,
                         epilogue_.has_bias ? channels : 0, padded});
   }
 
-  void LoadPanel(const Conv2DArgs& args, const Driver::PanelRequest& r) const {
-    if (groups_.size > 1) std::memset(r.panel, 0, r.depth * r.width * acc_bytes_);
-    ForEachFilterBlock(
-        conv_, groups_, r.group, r.first_in, r.depth, r.first_out, r.channels,
-        [&](const FilterBlock& block) {
-          const int64_t at = (block.in - r.first_in) * r.width + block.out - r.first_out;
-          const int64_t width = groups_.size > 1 ? block.out_count : r.width;
-          kernels_.load_rows({At(args.filter, FilterOffset(conv_, *r.tap, block), element_bytes_),
-                              conv_.out_channels, At(r.panel, at, acc_bytes_), r.width,
-                              block.in_count, block.out_count, width});
-        });
+  void LoadPanel(const Conv2DArgs& args, const TapAlgorithm::PanelRequest& r) const {
+    const int64_t offset = FilterOffset(conv_, *r.tap, r.group, r.first_in, r.first_out);
+    kernels_.load_rows({At(args.filter, offset, element_bytes_), conv_.out_channels, r.panel,
+                        r.width, r.depth, r.channels, r.width});
   }
 
-  void ConsumeSums(const Conv2DArgs& args, void* workspace, const Driver::SumsRequest& r) const {
+  void ConsumeSums(const Conv2DArgs& args, void* workspace,
+                   const TapAlgorithm::SumsRequest& r) const {
     const int64_t channels = conv_.out_channels;
-    const int64_t channel = r.group * groups_.out_channels + r.first_out;
+    const int64_t channel = r.group * conv_.out_channels_per_group() + r.first_out;
     const int64_t row_stride = r.phase->cols * r.width;
-    const void* bias = At(At(workspace, bias_offset_),
-                          r.group * driver_.panels().padded_channels() + r.first_out, acc_bytes_);
+    const void* bias =
+        At(At(workspace, bias_offset_),
+           r.group * algorithm_->panels().padded_channels() + r.first_out, acc_bytes_);
     const PointwiseStage stage{nullptr, nullptr, bias, epilogue_.activation,
                                NegativeSlope(epilogue_)};
     const MaxPoolSpec& pool = epilogue_.pool;
@@ -120,7 +115,7 @@ class ImplicitGemmForward final : public Conv2DPlan {
     }
   }
 
-  void Statistics(const void* y, const Driver::SumsRequest& r, int64_t part,
+  void Statistics(const void* y, const TapAlgorithm::SumsRequest& r, int64_t part,
                   void* workspace) const {
     // Neighbouring parts are written by other threads at the same time: not a lane too much.
     alignas(64) double mean[kMaxPanelBytes / sizeof(double)];
@@ -135,7 +130,7 @@ class ImplicitGemmForward final : public Conv2DPlan {
 
   void FinishStatistics(const Conv2DArgs& args, void* workspace) const {
     std::vector<int64_t> counts;
-    for (const Band& band : driver_.bands(0)) {
+    for (const Band& band : algorithm_->bands(0)) {
       counts.push_back(band.rows * conv_.window.w.out);
     }
     const auto combine = [&](auto acc) {
@@ -148,7 +143,7 @@ class ImplicitGemmForward final : public Conv2DPlan {
     conv_.dtype == DataType::kFloat64 ? combine(double()) : combine(float());
   }
 
-  int64_t num_bands() const { return driver_.bands(0).size(); }
+  int64_t num_bands() const { return algorithm_->bands(0).size(); }
 
   static constexpr size_t kMaxPanelBytes = 2 * 64;
 
@@ -158,19 +153,18 @@ class ImplicitGemmForward final : public Conv2DPlan {
   const Epilogue epilogue_;
   const bool batch_statistics_;
   const int64_t element_bytes_, acc_bytes_;
-  const MergedGroups groups_;
-  std::vector<Band> pooled_bands_;  // filled while driver_ is constructed
-  Driver driver_;
+  std::vector<Band> pooled_bands_;  // filled while algorithm_ is made
+  const std::unique_ptr<TapAlgorithm> algorithm_;
   WorkspaceLayout layout_;
-  size_t driver_offset_ = 0, bias_offset_ = 0, means_offset_ = 0, deviations_offset_ = 0;
+  size_t algorithm_offset_ = 0, bias_offset_ = 0, means_offset_ = 0, deviations_offset_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Conv2DPlan> MakeImplicitGemmForward(const char* name, const Kernels& kernels,
-                                                    const FusedConv2DProblem& problem,
-                                                    int num_threads) {
-  return std::make_unique<ImplicitGemmForward>(name, kernels, problem, num_threads);
+std::unique_ptr<Conv2DPlan> MakeForward(const char* name, const Kernels& kernels,
+                                        const FusedConv2DProblem& problem, int num_threads,
+                                        MakeTapAlgorithm make_algorithm) {
+  return std::make_unique<Forward>(name, kernels, problem, num_threads, make_algorithm);
 }
 
 }  // namespace fastconv::cpu

@@ -1,4 +1,4 @@
-#include "core/cpu/implicit_gemm/geometry.h"
+#include "core/cpu/conv2d/geometry.h"
 
 #include <algorithm>
 

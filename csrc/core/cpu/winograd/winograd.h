@@ -1,0 +1,23 @@
+// Winograd's F(4x4, 3x3): a quarter of the multiplications, for 3x3 filters without stride or
+// dilation.
+#ifndef FASTCONV_CORE_CPU_WINOGRAD_WINOGRAD_H_
+#define FASTCONV_CORE_CPU_WINOGRAD_WINOGRAD_H_
+
+#include <memory>
+#include <string>
+
+#include "core/conv2d.h"
+#include "core/cpu/conv2d/filter_grad_algorithm.h"
+#include "core/cpu/conv2d/tap_algorithm.h"
+
+namespace fastconv::cpu {
+
+// Empty, or why Winograd is not for this problem.
+std::string WinogradRefusal(const FusedConv2DProblem& problem);
+
+std::unique_ptr<TapAlgorithm> MakeWinograd(TapProblem problem);
+std::unique_ptr<FilterGradAlgorithm> MakeWinogradFilterGrad(FilterGradProblem problem);
+
+}  // namespace fastconv::cpu
+
+#endif  // FASTCONV_CORE_CPU_WINOGRAD_WINOGRAD_H_
