@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,18 +66,18 @@ TEST(DispatchTest, ChoosesTheFirstAcceptedEntry) {
 
 TEST(DispatchTest, ListsAnAlgorithmFromWideToNarrow) {
   ForEachProblem([](Conv2DPass pass, const FusedConv2DProblem& problem) {
-    std::string algorithm;
-    int rank = 0;
+    std::map<std::string, int> ranks;  // of the last entry, by algorithm
     for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
-      const std::string next = entry.implementation.substr(0, entry.implementation.find(':'));
-      const int next_rank = IsaRank(IsaOf(entry.implementation));
-      ASSERT_GE(next_rank, 0) << entry.implementation << " names no instruction set";
-      if (next == algorithm) {
-        EXPECT_LT(next_rank, rank) << entry.implementation;
+      const std::string& name = entry.implementation;
+      const std::string algorithm = name.substr(0, name.find(':'));
+      const int rank = IsaRank(IsaOf(name));
+      ASSERT_GE(rank, 0) << name << " names no instruction set";
+      if (const auto wider = ranks.find(algorithm); wider != ranks.end()) {
+        EXPECT_LT(rank, wider->second) << name;
       }
-      algorithm = next;
-      rank = next_rank;
+      ranks[algorithm] = rank;
     }
+    EXPECT_FALSE(ranks.empty());
   });
 }
 
