@@ -60,14 +60,16 @@ class Conv2DPlan {
 };
 
 // Takes the first implementation of the dispatch list that accepts the problem or, for tests and
-// benchmarks, the one named `implementation` ("implicit_gemm:avx2") if it accepts.
+// benchmarks, the one named `implementation` ("implicit_gemm:avx2") if it is able.
 Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int num_threads,
                       std::unique_ptr<Conv2DPlan>* plan, const std::string& implementation = "");
 
-// One line of the dispatch list: chosen (refusal empty, the first such line) or why not.
+// One line of the dispatch list: chosen (refusal empty, the first such line) or why not: it is not
+// able to do the problem, or it is and another one is faster.
 struct DispatchEntry {
   std::string implementation;
   std::string refusal;
+  bool able;
 };
 std::vector<DispatchEntry> ExplainConv2D(Conv2DPass pass, const FusedConv2DProblem& problem);
 

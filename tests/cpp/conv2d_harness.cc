@@ -152,7 +152,7 @@ std::vector<std::string> ImplementationsOf(Conv2DPass pass, const FusedConv2DPro
   std::vector<std::string> names;
   for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
     const size_t colon = entry.implementation.find(':');
-    if (entry.refusal.empty() && entry.implementation.substr(colon) == suffix) {
+    if (entry.able && entry.implementation.substr(colon) == suffix) {
       names.push_back(entry.implementation);
     }
   }

@@ -50,7 +50,7 @@ struct Conv2DOutputs {
   std::vector<uint8_t> bytes;
 };
 
-// The implementations of an instruction set that accept the problem.
+// The implementations of an instruction set that are able to do the problem.
 std::vector<std::string> ImplementationsOf(Conv2DPass pass, const FusedConv2DProblem& problem,
                                            Isa isa);
 // The one that computes sums of products as they are defined.

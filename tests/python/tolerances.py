@@ -54,6 +54,18 @@ def sum_bound(dtype, terms, largest_product):
     return roundings * accumulation_roundoff(dtype) * terms * largest_product
 
 
+# Winograd's errors depend on whole tiles: in the relative L2 norm fastconv promises this bound for
+# float32; within a tile they differ by less than the second factor. As in tests/cpp/tolerances.h.
+WINOGRAD_NORM = 3e-6
+WINOGRAD_PEAK = 16
+
+
+def winograd_bound(expected):
+    """Bounds the error of each of Winograd's results by their root mean square."""
+    expected = _as_float64(expected)
+    return WINOGRAD_PEAK * WINOGRAD_NORM * float(np.sqrt(np.mean(np.square(expected))))
+
+
 def chain_bound(dtype, terms):
     """Bounds the relative L2 error of a block whose longest sum has `terms` terms.
 

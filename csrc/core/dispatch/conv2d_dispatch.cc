@@ -21,12 +21,15 @@ using MakePlan = std::unique_ptr<Conv2DPlan> (*)(const char* name, const cpu::Ke
 struct Implementation {
   const char* name;
   Isa isa;
-  // Empty, or why this implementation cannot (or should not) do the problem.
-  std::string (*refusal)(const FusedConv2DProblem& problem);
+  // Empty, or why this implementation is not able to do the problem.
+  std::string (*inability)(const FusedConv2DProblem& problem);
+  // Empty, or why another one is faster.
+  std::string (*disadvantage)(Conv2DPass pass, const FusedConv2DProblem& problem);
   MakePlan make;
 };
 
-std::string Accept(const FusedConv2DProblem&) { return ""; }
+std::string NoInability(const FusedConv2DProblem&) { return ""; }
+std::string NoDisadvantage(Conv2DPass, const FusedConv2DProblem&) { return ""; }
 
 template <cpu::MakeTapAlgorithm make_algorithm>
 std::unique_ptr<Conv2DPlan> Forward(const char* name, const cpu::Kernels& kernels,
@@ -48,12 +51,18 @@ std::unique_ptr<Conv2DPlan> BackwardFilter(const char* name, const cpu::Kernels&
 
 // Best first; the last one takes everything.
 std::vector<Implementation> ListOf(MakePlan winograd, MakePlan implicit_gemm) {
-  return {{"winograd:avx512", Isa::kAvx512, cpu::WinogradRefusal, winograd},
-          {"implicit_gemm:avx512", Isa::kAvx512, Accept, implicit_gemm},
-          {"winograd:avx2", Isa::kAvx2, cpu::WinogradRefusal, winograd},
-          {"implicit_gemm:avx2", Isa::kAvx2, Accept, implicit_gemm},
-          {"winograd:baseline", Isa::kBaseline, cpu::WinogradRefusal, winograd},
-          {"implicit_gemm:baseline", Isa::kBaseline, Accept, implicit_gemm}};
+  const auto winograd_on = [winograd](const char* name, Isa isa) {
+    return Implementation{name, isa, cpu::WinogradInability, cpu::WinogradDisadvantage, winograd};
+  };
+  const auto implicit_gemm_on = [implicit_gemm](const char* name, Isa isa) {
+    return Implementation{name, isa, NoInability, NoDisadvantage, implicit_gemm};
+  };
+  return {winograd_on("winograd:avx512", Isa::kAvx512),
+          implicit_gemm_on("implicit_gemm:avx512", Isa::kAvx512),
+          winograd_on("winograd:avx2", Isa::kAvx2),
+          implicit_gemm_on("implicit_gemm:avx2", Isa::kAvx2),
+          winograd_on("winograd:baseline", Isa::kBaseline),
+          implicit_gemm_on("implicit_gemm:baseline", Isa::kBaseline)};
 }
 
 const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
@@ -74,14 +83,20 @@ const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
   return backward_filter;
 }
 
-std::string Refusal(const Implementation& implementation, const FusedConv2DProblem& problem) {
+std::string Inability(const Implementation& implementation, const FusedConv2DProblem& problem) {
   if (implementation.isa > DetectedIsa()) {
     return std::string("this CPU has no ") + Name(implementation.isa);
   }
   if (implementation.isa > ActiveIsa()) {
     return std::string("FASTCONV_MAX_ISA allows no more than ") + Name(ActiveIsa());
   }
-  return implementation.refusal(problem);
+  return implementation.inability(problem);
+}
+
+std::string Refusal(const Implementation& implementation, Conv2DPass pass,
+                    const FusedConv2DProblem& problem) {
+  const std::string inability = Inability(implementation, problem);
+  return inability.empty() ? implementation.disadvantage(pass, problem) : inability;
 }
 
 std::string Describe(Conv2DPass pass, const FusedConv2DProblem& problem) {
@@ -119,8 +134,10 @@ Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int nu
                       std::unique_ptr<Conv2DPlan>* plan, const std::string& implementation) {
   if (implementation.empty()) LogDispatch(pass, problem);
   for (const Implementation& candidate : ImplementationsOf(pass)) {
-    if (!implementation.empty() && implementation != candidate.name) continue;
-    if (!Refusal(candidate, problem).empty()) continue;
+    const bool takes = implementation.empty() ? Refusal(candidate, pass, problem).empty()
+                                              : implementation == candidate.name &&
+                                                    Inability(candidate, problem).empty();
+    if (!takes) continue;
     *plan = candidate.make(candidate.name, cpu::GetKernels(candidate.isa, problem.conv.dtype),
                            problem, num_threads);
     return Status();
@@ -133,7 +150,8 @@ Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int nu
 std::vector<DispatchEntry> ExplainConv2D(Conv2DPass pass, const FusedConv2DProblem& problem) {
   std::vector<DispatchEntry> entries;
   for (const Implementation& implementation : ImplementationsOf(pass)) {
-    entries.push_back({implementation.name, Refusal(implementation, problem)});
+    entries.push_back({implementation.name, Refusal(implementation, pass, problem),
+                       Inability(implementation, problem).empty()});
   }
   return entries;
 }

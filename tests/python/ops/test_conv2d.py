@@ -20,9 +20,10 @@ from tolerances import (
     assert_statistics,
     largest,
     sum_bound,
+    winograd_bound,
 )
 
-from fastconv import native, ops
+from fastconv import config, native, ops
 from fastconv.ops import reference
 
 # One problem of every kind, for what runs on each instruction set and type.
@@ -62,6 +63,28 @@ XLA_KINDS = (
 )
 
 
+def winograd_passes(problem, dtype):
+    """Returns the passes of a problem that the dispatch list gives to Winograd."""
+    if not config.native_enabled() or 0 in problem.x:
+        return set()
+    padding = problem.convolution["padding"]
+    explicit = not isinstance(padding, str)
+    entries = native.core().explain_conv2d(
+        problem.x,
+        problem.filter,
+        dtype=dtype.name,
+        strides=problem.convolution["strides"],
+        dilations=problem.convolution["dilations"],
+        padding="EXPLICIT" if explicit else padding.upper(),
+        explicit_paddings=[*padding[0], *padding[1]] if explicit else (),
+    )
+    chosen = {}
+    for convolution_pass, implementation, refusal in entries:
+        if not refusal:
+            chosen.setdefault(convolution_pass, implementation)
+    return {key for key, value in chosen.items() if value.startswith("winograd")}
+
+
 def check(name, dtype, jit=False):
     problem = conv2d_problems()[name]
     inputs = problem_inputs(problem, dtype)
@@ -95,6 +118,12 @@ def check(name, dtype, jit=False):
         "bias": sum_bound(dtype, pixels, largest(dy)),
     }
     forward = sum_bound(dtype, rows * columns * group_channels + 1, largest(x, filter))
+    passes = winograd_passes(problem, dtype)
+    if "forward" in passes:
+        forward = max(forward, winograd_bound(expected_y))
+    for key, pass_name in (("x", "backward_input"), ("filter", "backward_filter")):
+        if pass_name in passes:
+            bounds[key] = max(bounds[key], winograd_bound(expected[key]))
     assert_close(y, expected_y, steepest * forward, f"{name}: y")
     for key, gradient in gradients.items():
         assert_close(gradient, expected[key], steepest * bounds[key], f"{name}: d{key}")

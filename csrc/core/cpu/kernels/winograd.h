@@ -2,8 +2,8 @@
 // F(3x3, 4x4): both work on 6x6 tiles with the interpolation points 0, +-a, +-b, infinity
 // (Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016, section 4).
 //
-// a = 5/8 and b = 3/2 give 2 to 3 times smaller rounding errors than the usual 1 and 2: the powers
-// in the matrices stay closer to 1.
+// a = 5/8 and b = 3/2 round less than the usual 1 and 2: the powers in the matrices stay closer
+// to 1.
 #ifndef FASTCONV_CORE_CPU_KERNELS_WINOGRAD_H_
 #define FASTCONV_CORE_CPU_KERNELS_WINOGRAD_H_
 

@@ -165,8 +165,7 @@ void Winograd::Run(const Callbacks& callbacks, void* workspace, ThreadPool* pool
 
 }  // namespace
 
-std::string WinogradRefusal(const FusedConv2DProblem& problem) {
-  constexpr int64_t kMinChannels = 16;
+std::string WinogradInability(const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
   if (conv.dtype != DataType::kFloat32) return "only for float32";
   for (const WindowAxis& axis : {conv.window.h, conv.window.w}) {
@@ -174,10 +173,24 @@ std::string WinogradRefusal(const FusedConv2DProblem& problem) {
     if (axis.stride != 1 || axis.dilation != 1) return "not for strides or dilations";
   }
   if (conv.groups != 1) return "not for groups";
+  return "";
+}
+
+std::string WinogradDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  constexpr int64_t kMinChannels = 16;
+  constexpr int64_t kMinTiles = 32;
+  const Conv2DProblem& conv = problem.conv;
   if (conv.in_channels < kMinChannels || conv.out_channels < kMinChannels) {
     return "too few channels to pay for the transforms";
   }
-  return "";
+  // The filter gradient transforms its sums once, whatever the number of tiles.
+  if (pass == Conv2DPass::kBackwardFilter) return "";
+  const bool forward = pass == Conv2DPass::kForward;
+  const WindowAxis& h = conv.window.h;
+  const WindowAxis& w = conv.window.w;
+  const int64_t tiles =
+      conv.batch * TilesAlong(forward ? h.out : h.in) * TilesAlong(forward ? w.out : w.in);
+  return tiles < kMinTiles ? "too few tiles to pay for the filter's transform" : "";
 }
 
 std::unique_ptr<TapAlgorithm> MakeWinograd(TapProblem problem) {

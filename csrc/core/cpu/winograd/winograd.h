@@ -12,8 +12,10 @@
 
 namespace fastconv::cpu {
 
-// Empty, or why Winograd is not for this problem.
-std::string WinogradRefusal(const FusedConv2DProblem& problem);
+// Empty, or why Winograd's algorithm is not able to do the problem.
+std::string WinogradInability(const FusedConv2DProblem& problem);
+// Empty, or why implicit GEMM does it faster; see docs/dispatch.md.
+std::string WinogradDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem);
 
 std::unique_ptr<TapAlgorithm> MakeWinograd(TapProblem problem);
 std::unique_ptr<FilterGradAlgorithm> MakeWinogradFilterGrad(FilterGradProblem problem);
