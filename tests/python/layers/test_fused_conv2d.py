@@ -345,7 +345,8 @@ def both_raise(arguments, shape, dtype="float32"):
 def test_errors_are_those_of_keras(arguments, shape):
     stock, ours = both_raise(arguments, shape)
     assert type(ours) is type(stock)
-    assert str(ours) == str(stock)
+    # Older Keras leaves some shapes to the op, whose words are its own.
+    assert str(ours) == str(stock) or isinstance(stock, tf.errors.InvalidArgumentError)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "complex64"])
@@ -387,7 +388,10 @@ def test_bad_arguments(arguments):
 
 
 def test_pooled_output_below_one():
-    with pytest.raises(ValueError, match="zero or negative"):
+    # Keras computes the shape before the call or, before 3.13, leaves it to the op.
+    with pytest.raises(
+        (ValueError, tf.errors.InvalidArgumentError), match="zero or negative|would be below 1"
+    ):
         FusedConv2D(4, 3, pool_size=3)(np.ones((1, 4, 4, 3)))
 
 
