@@ -390,7 +390,7 @@ def test_bad_arguments(arguments):
 def test_pooled_output_below_one():
     # Keras computes the shape before the call or, before 3.13, leaves it to the op.
     with pytest.raises(
-        (ValueError, tf.errors.InvalidArgumentError), match="zero or negative|would be below 1"
+        (ValueError, tf.errors.InvalidArgumentError), match=r"zero or negative|would be below 1"
     ):
         FusedConv2D(4, 3, pool_size=3)(np.ones((1, 4, 4, 3)))
 
