@@ -82,7 +82,8 @@ def notes(comparison):
             else ""
         ),
         f"Model: {comparison.system}, batches of {comparison.batch_size}, {comparison.epochs} "
-        f"epochs, seed {comparison.seed}; both builds start from equal weights.",
+        f"{'epoch' if comparison.epochs == 1 else 'epochs'}, seed {comparison.seed}; both builds "
+        "start from equal weights.",
         "Compiled as Keras does by default: "
         f"jit_compile={comparison.stock.jit_compile} in the stock build, "
         f"{comparison.fastconv.jit_compile} in the fastconv build.",
@@ -93,6 +94,10 @@ def notes(comparison):
             else "Seconds per epoch: of the only epoch, compilation included; validation not "
             "counted. Train for more epochs to compare speeds."
         ),
+        "The builds train one after the other: what else the machine does in the meantime changes "
+        "the speed-up.",
+        "Accuracies of single runs scatter: the builds round differently, and training amplifies "
+        "roundings.",
         f"Run with fastconv {environment['fastconv']} (instruction set {environment['isa']}"
         + ("" if environment["native"] else ", native kernels switched off")
         + f"), TensorFlow {environment['tensorflow']}, Keras {environment['keras']}.",
