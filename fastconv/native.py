@@ -92,9 +92,8 @@ def _check_tensorflow(build):
     running = (_minor(tf.__version__), bool(tf.sysconfig.CXX11_ABI_FLAG))
     if built_for != running:
         raise ImportError(
-            "fastconv was built for another TensorFlow. Run `pip install --force-reinstall "
-            "--no-cache-dir .` in fastconv's source folder. Received: TensorFlow "
-            f"{tf.__version__} (C++11 ABI: {running[1]}), built for "
+            "fastconv was built for another TensorFlow. Run `pip install .` in fastconv's source "
+            f"folder. Received: TensorFlow {tf.__version__} (C++11 ABI: {running[1]}), built for "
             f"{build['tensorflow_version']} (C++11 ABI: {built_for[1]})"
         )
 
