@@ -90,6 +90,13 @@ class Ratio:
         """Whether the rounds leave open which of the two is faster."""
         return self.low <= 1 <= self.high or self.coverage < CONFIDENCE
 
+    @property
+    def verdict(self) -> str:
+        """What keeps the ratio from being certain; empty for nothing."""
+        if self.coverage < CONFIDENCE:
+            return f"too few rounds for {CONFIDENCE:.0%} confidence"
+        return "within noise" if self.within_noise else ""
+
     @classmethod
     def of(cls, numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
         """Forms the ratio of every round.

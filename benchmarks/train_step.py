@@ -162,7 +162,7 @@ def _print_table(summaries, ratios):
         print(f"  {variant:18}  {1e3 * summary.median:11.1f}  {quartiles:>17}")
     for (slow, fast), ratio in ratios.items():
         interval = f"{ratio.low:.2f} to {ratio.high:.2f} at {ratio.coverage:.0%} confidence"
-        noise = "; within noise" if ratio.within_noise else ""
+        noise = f"; {ratio.verdict}" if ratio.verdict else ""
         print(f"  {slow} / {fast}: {ratio.median:.2f} ({interval}{noise})")
 
 

@@ -65,11 +65,13 @@ def test_few_rounds_decide_nothing(harness):
     ratio = harness.Ratio.of([9, 9, 9], [1, 1, 1])
     assert ratio.coverage == 0.75
     assert ratio.within_noise
+    assert "too few rounds" in ratio.verdict
 
 
 def test_equal_times_are_within_noise(harness):
     ratio = harness.Ratio.of([1, 2, 1, 2, 1, 2, 1, 2], [2, 1, 2, 1, 2, 1, 2, 1])
     assert ratio.within_noise
+    assert ratio.verdict == "within noise"
 
 
 def test_machine_names_hardware_versions_and_source(harness):
