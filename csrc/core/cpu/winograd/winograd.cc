@@ -28,9 +28,6 @@ class Winograd final : public TapAlgorithm {
 
  private:
   const Phase& phase() const { return problem_.convolution.phases[0]; }
-  int64_t filter_panel_elements(int64_t panel) const {
-    return kTilePlanes * problem_.in_channels * panels_.width(panel);
-  }
   void* FilterPanel(int64_t panel, void* workspace) const {
     const int64_t first = panels_.first_channel(panel) * problem_.in_channels * kTilePlanes;
     return At(workspace, filter_offset_ + first * acc_bytes_);
