@@ -31,8 +31,10 @@ class BatchNormPlan {
     const int64_t all_rows = problem.batch * problem.height;
     rows = std::min(rows, std::max<int64_t>(all_rows / (kItemsPerThread * num_threads), 1));
     // Bands of whole windows, so that few pooled rows are looked at twice.
-    if (pool.enabled)
-      rows = (rows + pool.window.h.stride - 1) / pool.window.h.stride * pool.window.h.stride;
+    if (pool.enabled) {
+      const int64_t stride = pool.window.h.stride;
+      rows = (rows + stride - 1) / stride * stride;
+    }
     rows = std::clamp<int64_t>(rows, 1, std::max<int64_t>(problem.height, 1));
     bands_ = SplitRows(problem.height, rows);
     if (pool.enabled) {

@@ -1,4 +1,4 @@
-// What the drivers share about the stages around a convolution.
+// What passes and algorithms share about the stages around a convolution.
 #ifndef FASTCONV_CORE_CPU_EPILOGUE_H_
 #define FASTCONV_CORE_CPU_EPILOGUE_H_
 

@@ -2,8 +2,8 @@
 // per (instruction set, element type).
 //
 // T is the element type of tensors, Acc its accumulation type; the argument structs say which one a
-// pointer has. Strides and offsets count elements. Kernels run in the calling thread; drivers in
-// core/cpu cut the work.
+// pointer has. Strides and offsets count elements. Kernels run in the calling thread; passes and
+// algorithms in core/cpu cut the work.
 #ifndef FASTCONV_CORE_CPU_KERNELS_KERNELS_H_
 #define FASTCONV_CORE_CPU_KERNELS_KERNELS_H_
 
