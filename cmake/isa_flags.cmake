@@ -23,7 +23,7 @@ function(fastconv_add_isa_sources target)
     # a * b + c becomes a fused multiply-add where the instruction set has one. The ABI of vector
     # arguments, which GCC notes, stays inside these files. GCC 12 warns of its own AVX-512 header.
     target_compile_options(${objects} PRIVATE ${FASTCONV_ISA_FLAGS_${isa}} -ffp-contract=fast
-                                              -Wno-psabi -Wno-maybe-uninitialized)
+                                              -Wno-psabi -Wno-maybe-uninitialized -Wno-uninitialized)
     target_include_directories(${objects} PRIVATE ${PROJECT_SOURCE_DIR}/csrc)
     set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)

@@ -13,13 +13,14 @@ enum class Activation { kLinear, kRelu, kLeakyRelu };
 
 // Max pooling of a feature map. Beside the maxima it yields one code per pooled cell: the position
 // of the first maximum in its window (row * window.w + column) and, in the code type's top bit,
-// whether the maximum is positive (backward needs no more: not the map, not the activation).
+// whether the maximum is positive (backward needs no more: not the map, not the activation). All
+// bits of the position set: dropout took the cell, no position gets its gradient.
 struct MaxPoolSpec {
   bool enabled = false;
   Window2D window;                        // in = size of the map, out = size of the pooled map
-  DataType code_type = DataType::kUint8;  // kUint8 up to 128 positions, kInt32 beyond
+  DataType code_type = DataType::kUint8;  // kUint8 up to 127 positions, kInt32 beyond
 
-  static constexpr int64_t kMaxUint8Positions = 128;
+  static constexpr int64_t kMaxUint8Positions = 127;
   int64_t positions() const { return window.h.window * window.w.window; }
 };
 
@@ -43,25 +44,40 @@ struct Conv2DProblem {
   int64_t output_pixels() const { return batch * window.h.out * window.w.out; }
 };
 
-// Stages after the convolution: y = pool(activation(z + bias)).
+// Dropout of a block's output: with probability `rate` a value becomes 0, else it is multiplied by
+// 1 / (1 - rate). Which ones depends on the seed and on their place alone, so that backward draws
+// the mask again; both draw TensorFlow's stateless numbers (cpu/kernels/dropout.h).
+enum class DropoutKind {
+  kNone,
+  kElements,  // each value on its own
+  kChannels   // whole channels of an image: "spatial"
+};
+
+struct DropoutSpec {
+  DropoutKind kind = DropoutKind::kNone;
+  double rate = 0;  // in [0, 1]
+  int32_t seed[2] = {0, 0};
+};
+
+// Stages after the convolution: y = dropout(pool(activation(z + bias))).
 struct Epilogue {
   bool has_bias = false;
   Activation activation = Activation::kLinear;
   float negative_slope = 0.0f;  // of kLeakyRelu, >= 0
   MaxPoolSpec pool;
+  DropoutSpec dropout;
 };
 
 struct FusedConv2DProblem {
   Conv2DProblem conv;
   Epilogue epilogue;
   // Forward only: also the mean and the population variance of z + bias over N, H, W, per channel.
-  // Needs a linear epilogue without pooling.
+  // Needs a linear epilogue without pooling and dropout.
   bool batch_statistics = false;
 };
 
-// Batch normalisation of z [rows = N*H*W, channels] by its own statistics, then activation and
-// pooling:
-//   y = pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta)).
+// Batch normalisation of z [rows = N*H*W, channels] by its own statistics, then the epilogue:
+//   y = dropout(pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta))).
 struct FusedBatchNormProblem {
   DataType dtype = DataType::kFloat32;
   int64_t batch = 0;

@@ -19,8 +19,8 @@ using ::tensorflow::shape_inference::ShapeHandle;
 
 static_assert(InferenceContext::kUnknownDim == kUnknown, "unknown sizes pass as they are");
 
-// A shape function sees attributes and shapes only; the op's definition says which attribute is the
-// type of which input.
+// A shape function sees attributes and shapes only; the op's definition says which type or which
+// attribute is the type of which input.
 absl::Status GetInputs(const std::string& name, InferenceContext* context,
                        std::vector<TensorSpec>* inputs) {
   const tensorflow::OpDef* definition;
@@ -29,8 +29,11 @@ absl::Status GetInputs(const std::string& name, InferenceContext* context,
   inputs->resize(context->num_inputs());
   for (int i = 0; i < context->num_inputs(); ++i) {
     TensorSpec& spec = (*inputs)[i];
-    tensorflow::DataType type;
-    TF_RETURN_IF_ERROR(context->GetAttr(definition->input_arg(i).type_attr(), &type));
+    const tensorflow::OpDef::ArgDef& argument = definition->input_arg(i);
+    tensorflow::DataType type = argument.type();
+    if (!argument.type_attr().empty()) {
+      TF_RETURN_IF_ERROR(context->GetAttr(argument.type_attr(), &type));
+    }
     TF_RETURN_IF_ERROR(FromTensorFlow(type, &spec.dtype));
     const ShapeHandle shape = context->input(i);
     spec.known_rank = context->RankKnown(shape);
@@ -80,7 +83,11 @@ constexpr char kSumTypeAttr[] = "U: {float, double} = DT_FLOAT";
 #define FASTCONV_BLOCK_ATTRS()                                    \
   Attr("activation: {'linear', 'relu', 'leaky_relu'} = 'linear'") \
       .Attr("negative_slope: float = 0.0")                        \
+      .Attr("dropout: {'none', 'elements', 'channels'} = 'none'") \
       .FASTCONV_POOL_ATTRS()
+
+// The last inputs of an op with a block.
+#define FASTCONV_DROPOUT_INPUTS() Input("dropout_rate: double").Input("dropout_seed: int32")
 
 REGISTER_OP("Fastconv>FusedConv2D")
     .Attr(kTypeAttr)
@@ -89,11 +96,12 @@ REGISTER_OP("Fastconv>FusedConv2D")
     .Input("x: T")
     .Input("filter: T")
     .Input("bias: T")
+    .FASTCONV_DROPOUT_INPUTS()
     .Output("y: T")
     .Output("code: code_type")
     .SetShapeFn(ShapeFunction("FusedConv2D"))
     .Doc(R"(
-y = pool(activation(conv2d(x, filter) + bias)).
+y = dropout(pool(activation(conv2d(x, filter) + bias))).
 
 x: NHWC.
 filter: HWIO; the channels of x divided by its I are the groups.
@@ -102,7 +110,10 @@ code: One per pooled cell, for the gradients; shape [0] without pooling.
 strides: Along height and width, as all pairs here.
 explicit_paddings: top, bottom, left, right; empty unless padding is EXPLICIT.
 pool_size: Empty for no pooling.
-code_type: int32 for pooling windows of more than 128 positions.
+code_type: int32 for pooling windows of more than 127 positions.
+dropout: Of single elements or of whole channels of an image.
+dropout_rate: Probability of a 0, or shape [0] without dropout.
+dropout_seed: Two numbers, as tf.random.stateless_uniform takes them, or shape [0].
 )");
 
 REGISTER_OP("Fastconv>FusedConv2DBackpropInput")
@@ -114,6 +125,7 @@ REGISTER_OP("Fastconv>FusedConv2DBackpropInput")
     .Input("y: T")
     .Input("code: code_type")
     .Input("dy: T")
+    .FASTCONV_DROPOUT_INPUTS()
     .Output("dx: T")
     .SetShapeFn(ShapeFunction("FusedConv2DBackpropInput"))
     .Doc(R"(
@@ -134,6 +146,7 @@ REGISTER_OP("Fastconv>FusedConv2DBackpropFilter")
     .Input("y: T")
     .Input("code: code_type")
     .Input("dy: T")
+    .FASTCONV_DROPOUT_INPUTS()
     .Output("dfilter: T")
     .Output("dbias: T")
     .SetShapeFn(ShapeFunction("FusedConv2DBackpropFilter"))
@@ -175,11 +188,12 @@ REGISTER_OP("Fastconv>FusedBatchNorm")
     .Input("variance: U")
     .Input("gamma: U")
     .Input("beta: U")
+    .FASTCONV_DROPOUT_INPUTS()
     .Output("y: T")
     .Output("code: code_type")
     .SetShapeFn(ShapeFunction("FusedBatchNorm"))
     .Doc(R"(
-y = pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta)).
+y = dropout(pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta))).
 
 gamma: One per channel, or shape [0] for 1.
 beta: One per channel, or shape [0] for 0.
@@ -199,6 +213,7 @@ REGISTER_OP("Fastconv>FusedBatchNormGradReduce")
     .Input("beta: U")
     .Input("code: code_type")
     .Input("dy: T")
+    .FASTCONV_DROPOUT_INPUTS()
     .Output("dgamma: U")
     .Output("dbeta: U")
     .SetShapeFn(ShapeFunction("FusedBatchNormGradReduce"))
@@ -224,6 +239,7 @@ REGISTER_OP("Fastconv>FusedBatchNormGradApply")
     .Input("dgamma: U")
     .Input("dbeta: U")
     .Input("count: U")
+    .FASTCONV_DROPOUT_INPUTS()
     .Output("dz: T")
     .SetShapeFn(ShapeFunction("FusedBatchNormGradApply"))
     .Doc(R"(
@@ -263,6 +279,7 @@ code: Output of MaxPool.
 dy: Gradient with respect to y.
 )");
 
+#undef FASTCONV_DROPOUT_INPUTS
 #undef FASTCONV_BLOCK_ATTRS
 #undef FASTCONV_POOL_ATTRS
 #undef FASTCONV_CONV_ATTRS

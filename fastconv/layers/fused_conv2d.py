@@ -11,17 +11,20 @@ from fastconv.ops import arguments
 
 @keras.saving.register_keras_serializable(package="fastconv")
 class FusedConv2D(keras.layers.Conv2D):
-    """Convolution, batch normalisation, activation and max pooling of images in one layer.
+    """Convolution, batch normalisation, activation, max pooling and dropout in one layer.
 
-    Computes `pool(activation(batch_norm(conv2d(inputs, kernel) + bias)))`, where batch
-    normalisation, activation and pooling are optional. It stands for `keras.layers.Conv2D`,
-    followed by `BatchNormalization`, `Activation` and `MaxPooling2D`: the same weights under the
-    same names and in the same order, so that `get_weights` and `set_weights` move them between the
-    two, and the same behaviour in training, in inference and with `trainable=False`.
+    Computes `dropout(pool(activation(batch_norm(conv2d(inputs, kernel) + bias))))`, where all but
+    the convolution is optional. It stands for `keras.layers.Conv2D`, followed by
+    `BatchNormalization`, `Activation`, `MaxPooling2D` and `Dropout` or `SpatialDropout2D`: the same
+    weights under the same names and in the same order, so that `get_weights` and `set_weights` move
+    them between the two, and the same behaviour in training, in inference and with
+    `trainable=False`. With the same seed dropout's mask is the same, bit for bit, as without XLA in
+    the stock layers; stock layers under XLA draw other numbers.
 
     None, `"linear"`, `"relu"`, `"leaky_relu"` and `keras.layers.ReLU` and `LeakyReLU` are computed
     inside the fused op; any other activation is applied by Keras's own code, after convolution and
-    normalisation and before pooling. As `keras.layers.Conv2D`, the layer takes no masks.
+    normalisation and before pooling, and dropout then is Keras's own too. As `keras.layers.Conv2D`,
+    the layer takes no masks.
 
     Args:
         filters: int, the number of output channels.
@@ -62,12 +65,19 @@ class FusedConv2D(keras.layers.Conv2D):
         gamma_constraint: Defaults to `None`.
         synchronized: bool, whether the batch statistics are those over all replicas of a
             distribution strategy. Defaults to `False`.
+        dropout: float from 0 to 1, the fraction of the outputs that training sets to 0, as
+            `keras.layers.Dropout` does. Defaults to `0.0`.
+        spatial_dropout: float from 0 to 1, the fraction of whole channels of an image, as
+            `keras.layers.SpatialDropout2D`; at most one of the two may be other than 0. Defaults to
+            `0.0`.
+        seed: int, where dropout's sequence of masks begins; None for a new one. Defaults to `None`.
         **kwargs: those of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`.
         training: bool, whether the batch normalises itself and updates the moving averages (not
-            with `trainable=False`), or the moving averages normalise it.
+            with `trainable=False`), or the moving averages normalise it; and whether there is
+            dropout.
 
     Input shape:
         `(batch, height, width, channels)`.
@@ -124,6 +134,9 @@ class FusedConv2D(keras.layers.Conv2D):
         beta_constraint=None,
         gamma_constraint=None,
         synchronized=False,
+        dropout=0.0,
+        spatial_dropout=0.0,
+        seed=None,
         **kwargs,
     ):
         """Creates the layer; see the class."""
@@ -168,6 +181,12 @@ class FusedConv2D(keras.layers.Conv2D):
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
         self.synchronized = synchronized
+        _, self._dropout_rate = arguments.dropout_rates(dropout, spatial_dropout)
+        self.dropout = dropout
+        self.spatial_dropout = spatial_dropout
+        self.seed = seed
+        if self._dropout_rate > 0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
         self.gamma = None
         self.beta = None
         self.moving_mean = None
@@ -222,8 +241,26 @@ class FusedConv2D(keras.layers.Conv2D):
         }
         if self._fused_activation is None:
             outputs = self.activation(self._fused(inputs, training))
-            return outputs if self.pool_size is None else ops.max_pool2d(outputs, **pooling)
+            if self.pool_size is not None:
+                outputs = ops.max_pool2d(outputs, **pooling)
+            return self._stock_dropout(outputs) if training and self._dropout_rate else outputs
+        if training and self._dropout_rate:
+            pooling.update(
+                dropout=self.dropout, spatial_dropout=self.spatial_dropout, seed=self._next_seed()
+            )
         return self._fused(inputs, training, **self._fused_activation._asdict(), **pooling)
+
+    def _stock_dropout(self, outputs):
+        shape = keras.ops.shape(outputs)
+        noise_shape = (shape[0], 1, 1, shape[3]) if self.spatial_dropout else None
+        return keras.random.dropout(outputs, self._dropout_rate, noise_shape, self.seed_generator)
+
+    def _next_seed(self):
+        """Returns the seed that `keras.random.dropout` would draw with, as TensorFlow takes it."""
+        if self._dropout_rate == 1:  # no draw: nothing is random
+            return keras.ops.zeros(2, "int32")
+        seed = keras.ops.mod(self.seed_generator.next(), 2**31 - 2)
+        return keras.ops.cast(seed, "int32")
 
     def _fused(self, inputs, training, **block):
         convolution = {
@@ -304,4 +341,7 @@ class FusedConv2D(keras.layers.Conv2D):
             "beta_constraint": constraints.serialize(self.beta_constraint),
             "gamma_constraint": constraints.serialize(self.gamma_constraint),
             "synchronized": self.synchronized,
+            "dropout": self.dropout,
+            "spatial_dropout": self.spatial_dropout,
+            "seed": self.seed,
         }

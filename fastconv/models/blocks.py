@@ -11,7 +11,7 @@ BACKENDS = ("fastconv", "stock")
 
 @dataclass(frozen=True)
 class ConvolutionBlock:
-    """Makes convolution, batch normalisation, activation and max pooling for one backend.
+    """Makes convolution, batch normalisation, activation, max pooling and dropout for one backend.
 
     Attributes:
         backend: `"fastconv"` for one `FusedConv2D`, `"stock"` for layers of `keras.layers`. The two
@@ -28,6 +28,8 @@ class ConvolutionBlock:
         activation="relu",
         batch_norm=False,
         pool_size=None,
+        dropout=0.0,
+        spatial_dropout=0.0,
         kernel_regularizer=None,
         name=None,
         pool_name=None,
@@ -41,6 +43,8 @@ class ConvolutionBlock:
             activation: `"relu"`, or a new `keras.layers.LeakyReLU`. Defaults to `"relu"`.
             batch_norm: bool. Defaults to `False`.
             pool_size: int, or None for no pooling. Defaults to `None`.
+            dropout: float, the rate of dropout after the block. Defaults to `0.0`.
+            spatial_dropout: float, likewise of whole channels. Defaults to `0.0`.
             kernel_regularizer: Defaults to `None`.
             name: string, the convolution's name. Defaults to `None`.
             pool_name: string, the name of the stock pooling layer. Defaults to `None`.
@@ -62,6 +66,8 @@ class ConvolutionBlock:
                     activation=activation,
                     batch_norm=batch_norm,
                     pool_size=pool_size,
+                    dropout=dropout,
+                    spatial_dropout=spatial_dropout,
                 )
             ]
         if batch_norm:
@@ -74,4 +80,8 @@ class ConvolutionBlock:
             stock = [layers.Conv2D(**convolution, activation=activation)]
         if pool_size is not None:
             stock.append(layers.MaxPooling2D(pool_size, name=pool_name))
+        if dropout:
+            stock.append(layers.Dropout(dropout))
+        if spatial_dropout:
+            stock.append(layers.SpatialDropout2D(spatial_dropout))
         return stock

@@ -11,8 +11,7 @@ def _layers(convolution, classes, variant):
     for filters in (32, 64, 64):
         stages += [
             *convolution(filters),
-            *convolution(filters, padding="valid", pool_size=2),
-            layers.Dropout(0.25),
+            *convolution(filters, padding="valid", pool_size=2, dropout=0.25),
         ]
     return [
         *stages,

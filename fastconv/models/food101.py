@@ -11,8 +11,7 @@ def _layers(convolution, classes, variant):
     for filters, kernel_size, pool_size in ((32, 3, 2), (64, 3, 2), (128, 3, 2), (512, 5, 4)):
         stages += [
             *convolution(filters, kernel_size),
-            *convolution(filters, kernel_size, padding="valid", pool_size=pool_size),
-            layers.Dropout(0.2),
+            *convolution(filters, kernel_size, padding="valid", pool_size=pool_size, dropout=0.2),
         ]
     return [
         *stages,

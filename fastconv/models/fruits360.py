@@ -16,14 +16,13 @@ def _layers(convolution, classes, variant):
             layers.Dense(classes, activation="softmax"),
         ]
     if variant == "v6":
-        first = convolution(64, batch_norm=True, kernel_regularizer="l2")
+        first = convolution(64, batch_norm=True, spatial_dropout=0.2, kernel_regularizer="l2")
         second = convolution(128, batch_norm=True, activation=layers.LeakyReLU(), pool_size=2)
     else:
-        first = convolution(32, batch_norm=variant == "v5")
+        first = convolution(32, batch_norm=variant == "v5", spatial_dropout=0.2)
         second = convolution(64, batch_norm=variant in ("v4", "v5"), pool_size=2)
     return [
         *first,
-        layers.SpatialDropout2D(0.2),
         *second,
         layers.Flatten(),
         layers.Dense(dense_units, activation="relu"),

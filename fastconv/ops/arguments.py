@@ -6,8 +6,9 @@ import tensorflow as tf
 
 SUPPORTED_TYPES = (tf.float32, tf.bfloat16, tf.float16, tf.float64)
 
-# A pooling code is the position in the window and one bit for the sign: 7 bits are left in a byte.
-_MAX_UINT8_POSITIONS = 128
+# A pooling code is a position in the window, or the mark of dropout, and one bit for the sign: 7
+# bits are left in a byte.
+_MAX_UINT8_POSITIONS = 127
 
 
 def accumulation_type(dtype):
@@ -113,6 +114,48 @@ def block(activation, negative_slope, pool_size, pool_strides, pool_padding):
         "activation": activation or "linear",
         "negative_slope": float(negative_slope),
         **pooling(pool_size, pool_strides, pool_padding),
+    }
+
+
+def dropout_rates(dropout, spatial_dropout):
+    """Returns dropout's kind, as the ops name it, and its rate."""
+    for name, rate in (("dropout", dropout), ("spatial_dropout", spatial_dropout)):
+        if not isinstance(rate, numbers.Real) or not 0 <= rate <= 1:
+            raise ValueError(f"`{name}` must be a number from 0 to 1. Received: {name}={rate}")
+    if dropout and spatial_dropout:
+        raise ValueError(
+            "At most one of `dropout` and `spatial_dropout` may be other than 0. "
+            f"Received: dropout={dropout}, spatial_dropout={spatial_dropout}"
+        )
+    if spatial_dropout:
+        return "channels", float(spatial_dropout)
+    return ("elements", float(dropout)) if dropout else ("none", 0.0)
+
+
+def dropout(dropout, spatial_dropout, seed):
+    """Returns the attribute and the inputs of dropout."""
+    kind, rate = dropout_rates(dropout, spatial_dropout)
+    if kind == "none":
+        return {
+            "dropout": kind,
+            "dropout_rate": absent(tf.float64),
+            "dropout_seed": absent(tf.int32),
+        }
+    if seed is None:
+        raise ValueError(
+            "Dropout needs a `seed` of two int32 numbers. "
+            f"Received: seed=None, dropout={dropout}, spatial_dropout={spatial_dropout}"
+        )
+    seed = tf.convert_to_tensor(seed)
+    if seed.dtype != tf.int32 or not seed.shape.is_compatible_with([2]):
+        raise ValueError(
+            "`seed` must have the type int32 and the shape (2,). "
+            f"Received: seed.dtype={seed.dtype.name}, seed.shape={seed.shape}"
+        )
+    return {
+        "dropout": kind,
+        "dropout_rate": tf.constant(rate, tf.float64),
+        "dropout_seed": seed,
     }
 
 

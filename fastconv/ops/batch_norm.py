@@ -14,6 +14,7 @@ _ATTRIBUTES = (
     "pool_size",
     "pool_strides",
     "pool_padding",
+    "dropout",
 )
 
 
@@ -30,8 +31,13 @@ def fused_batch_norm(
     pool_strides=None,
     pool_padding="valid",
     synchronized=False,
+    dropout=0.0,
+    spatial_dropout=0.0,
+    seed=None,
 ):
-    """Computes `max_pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta))`.
+    """Computes normalisation by given statistics, activation, max pooling and dropout in one op.
+
+    `y = dropout(max_pool(activation(gamma * (z - mean) / sqrt(variance + epsilon) + beta)))`.
 
     `mean` and `variance` must be the statistics of `z` over batch, height and width (over all
     replicas, where `synchronized`), as from `conv2d_batch_statistics`: the gradient on `z` is the
@@ -53,6 +59,12 @@ def fused_batch_norm(
         pool_padding: `"valid"` or `"same"`. Defaults to `"valid"`.
         synchronized: bool, whether the statistics are those over all replicas; then backward
             sums over them as well. Defaults to `False`.
+        dropout: float from 0 to 1, the probability that dropout sets a value to 0; it multiplies
+            the others by `1 / (1 - dropout)`. Defaults to `0.0`.
+        spatial_dropout: float from 0 to 1, the same for whole channels of an image; at most one of
+            the two may be other than 0. Defaults to `0.0`.
+        seed: int32 tensor `(2,)` that the mask is drawn from, needed with dropout: the mask is that
+            of `tf.nn.experimental.stateless_dropout` outside of XLA. Defaults to `None`.
 
     Returns:
         Tensor `(batch, out_height, out_width, channels)` of the type of `z`.
@@ -61,6 +73,7 @@ def fused_batch_norm(
         ValueError: an argument that does not fit, or a tensor whose type, rank or channels do not.
     """
     block = arguments.block(activation, negative_slope, pool_size, pool_strides, pool_padding)
+    drop = arguments.dropout(dropout, spatial_dropout, seed)
     z = arguments.tensor(z, "z", 4)
     channels, dtype = z.shape[3], arguments.accumulation_type(z.dtype)
     mean, variance, gamma, beta = (
@@ -86,6 +99,9 @@ def fused_batch_norm(
             pool_strides,
             pool_padding,
             synchronized,
+            dropout,
+            spatial_dropout,
+            seed,
         )
     y, _ = native.ops().fastconv_fused_batch_norm(
         z=z,
@@ -96,15 +112,25 @@ def fused_batch_norm(
         epsilon=float(epsilon),
         synchronized=bool(synchronized),
         **block,
+        **drop,
     )
     return y
 
 
 @tf.RegisterGradient("Fastconv>FusedBatchNorm")
 def _fused_batch_norm_gradient(op, dy, _):
-    z, mean, variance, gamma, beta = op.inputs
+    z, mean, variance, gamma, beta, dropout_rate, dropout_seed = op.inputs
     attributes = {name: op.get_attr(name) for name in _ATTRIBUTES}
-    inputs = dict(z=z, mean=mean, variance=variance, gamma=gamma, beta=beta, code=op.outputs[1])
+    inputs = dict(
+        z=z,
+        mean=mean,
+        variance=variance,
+        gamma=gamma,
+        beta=beta,
+        code=op.outputs[1],
+        dropout_rate=dropout_rate,
+        dropout_seed=dropout_seed,
+    )
     dgamma, dbeta = native.ops().fastconv_fused_batch_norm_grad_reduce(
         **inputs, dy=dy, **attributes
     )
@@ -122,6 +148,8 @@ def _fused_batch_norm_gradient(op, dy, _):
         None,
         None if arguments.is_absent(gamma) else dgamma,
         None if arguments.is_absent(beta) else dbeta,
+        None,
+        None,
     )
 
 
@@ -144,8 +172,11 @@ def fused_conv2d_batch_norm(
     pool_size=None,
     pool_strides=None,
     pool_padding="valid",
+    dropout=0.0,
+    spatial_dropout=0.0,
+    seed=None,
 ):
-    """Computes `max_pool(activation(batch_norm(conv2d(x, filter) + bias)))`.
+    """Computes `dropout(max_pool(activation(batch_norm(conv2d(x, filter) + bias))))`.
 
     In training the batch normalises itself; its statistics are returned for the moving averages.
     In inference the moving statistics are folded into filter and bias (in float32, then rounded to
@@ -172,6 +203,12 @@ def fused_conv2d_batch_norm(
             `None`.
         pool_strides: int or pair of ints; None means `pool_size`. Defaults to `None`.
         pool_padding: `"valid"` or `"same"`. Defaults to `"valid"`.
+        dropout: float from 0 to 1, the probability that dropout sets a value to 0; it multiplies
+            the others by `1 / (1 - dropout)`. Defaults to `0.0`.
+        spatial_dropout: float from 0 to 1, the same for whole channels of an image; at most one of
+            the two may be other than 0. Defaults to `0.0`.
+        seed: int32 tensor `(2,)` that the mask is drawn from, needed with dropout: the mask is that
+            of `tf.nn.experimental.stateless_dropout` outside of XLA. Defaults to `None`.
 
     Returns:
         Tuple `(y, mean, variance)`: `y` of shape `(batch, out_height, out_width, filters)` and the
@@ -187,6 +224,9 @@ def fused_conv2d_batch_norm(
         pool_size=pool_size,
         pool_strides=pool_strides,
         pool_padding=pool_padding,
+        dropout=dropout,
+        spatial_dropout=spatial_dropout,
+        seed=seed,
     )
     if training:
         z, mean, variance = conv2d_batch_statistics(x, filter, bias, **convolution)

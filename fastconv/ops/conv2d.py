@@ -6,7 +6,14 @@ from fastconv import config, native
 from fastconv.ops import arguments, reference
 
 _CONVOLUTION_ATTRIBUTES = ("strides", "dilations", "padding", "explicit_paddings")
-_BLOCK_ATTRIBUTES = ("activation", "negative_slope", "pool_size", "pool_strides", "pool_padding")
+_BLOCK_ATTRIBUTES = (
+    "activation",
+    "negative_slope",
+    "pool_size",
+    "pool_strides",
+    "pool_padding",
+    "dropout",
+)
 
 
 def fused_conv2d(
@@ -21,11 +28,15 @@ def fused_conv2d(
     pool_size=None,
     pool_strides=None,
     pool_padding="valid",
+    dropout=0.0,
+    spatial_dropout=0.0,
+    seed=None,
 ):
-    """Computes `max_pool(activation(conv2d(x, filter) + bias))` in one op.
+    """Computes `dropout(max_pool(activation(conv2d(x, filter) + bias)))` in one op.
 
     The gradient needs neither the convolution's output nor the activation's where the result is
-    pooled: it works from one byte per pooled cell. It can be taken once, not twice.
+    pooled: it works from one byte per pooled cell. It can be taken once, not twice. No mask of
+    dropout is kept: those bytes tell of it or, without pooling, it is drawn again.
 
     Args:
         x: tensor `(batch, height, width, channels)` of float32, bfloat16, float16 or float64.
@@ -42,6 +53,12 @@ def fused_conv2d(
             `None`.
         pool_strides: int or pair of ints; None means `pool_size`. Defaults to `None`.
         pool_padding: `"valid"` or `"same"`. Defaults to `"valid"`.
+        dropout: float from 0 to 1, the probability that dropout sets a value to 0; it multiplies
+            the others by `1 / (1 - dropout)`. Defaults to `0.0`.
+        spatial_dropout: float from 0 to 1, the same for whole channels of an image; at most one of
+            the two may be other than 0. Defaults to `0.0`.
+        seed: int32 tensor `(2,)` that the mask is drawn from, needed with dropout: the mask is that
+            of `tf.nn.experimental.stateless_dropout` outside of XLA. Defaults to `None`.
 
     Returns:
         Tensor `(batch, out_height, out_width, filters)` of the type of `x`.
@@ -58,6 +75,7 @@ def fused_conv2d(
     """
     convolution = arguments.convolution(strides, padding, dilations)
     block = arguments.block(activation, negative_slope, pool_size, pool_strides, pool_padding)
+    drop = arguments.dropout(dropout, spatial_dropout, seed)
     x, filter, bias = arguments.convolution_inputs(x, filter, bias)
     if not config.native_enabled():
         return reference.fused_conv2d(
@@ -72,6 +90,9 @@ def fused_conv2d(
             pool_size,
             pool_strides,
             pool_padding,
+            dropout,
+            spatial_dropout,
+            seed,
         )
     y, _ = native.ops().fastconv_fused_conv2d(
         x=x,
@@ -79,18 +100,20 @@ def fused_conv2d(
         bias=arguments.absent(x.dtype) if bias is None else bias,
         **convolution,
         **block,
+        **drop,
     )
     return y
 
 
 @tf.RegisterGradient("Fastconv>FusedConv2D")
 def _fused_conv2d_gradient(op, dy, _):
-    x, filter, bias = op.inputs
+    x, filter, bias, dropout_rate, dropout_seed = op.inputs
     y, code = op.outputs
     attributes = {name: op.get_attr(name) for name in _CONVOLUTION_ATTRIBUTES + _BLOCK_ATTRIBUTES}
     if attributes["activation"] == b"linear" or attributes["pool_size"]:
         y = arguments.absent(y.dtype)
-    return _convolution_gradients(op, x, filter, bias, y, code, dy, attributes)
+    attributes.update(dropout_rate=dropout_rate, dropout_seed=dropout_seed)
+    return *_convolution_gradients(op, x, filter, bias, y, code, dy, attributes), None, None
 
 
 def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", dilations=1):
@@ -134,6 +157,7 @@ def _conv2d_batch_statistics_gradient(op, dz, *_):
     x, filter, bias = op.inputs
     attributes = {name: op.get_attr(name) for name in _CONVOLUTION_ATTRIBUTES}
     attributes.update(arguments.block(None, 0.0, None, None, "valid"))
+    attributes.update(arguments.dropout(0.0, 0.0, None))
     del attributes["code_type"]  # follows from `code`
     y, code = arguments.absent(dz.dtype), arguments.absent(tf.uint8)
     return _convolution_gradients(op, x, filter, bias, y, code, dz, attributes)

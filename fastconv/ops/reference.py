@@ -30,11 +30,14 @@ def fused_conv2d(
     pool_size=None,
     pool_strides=None,
     pool_padding="valid",
+    dropout=0.0,
+    spatial_dropout=0.0,
+    seed=None,
 ):
     """See `fastconv.ops.fused_conv2d`."""
     z = _convolution(x, filter, bias, strides, padding, dilations)
     y = _block(z, activation, negative_slope, pool_size, pool_strides, pool_padding)
-    return tf.cast(y, x.dtype)
+    return _dropout(tf.cast(y, x.dtype), dropout, spatial_dropout, seed)
 
 
 def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", dilations=1):
@@ -57,6 +60,9 @@ def fused_batch_norm(
     pool_strides=None,
     pool_padding="valid",
     synchronized=False,
+    dropout=0.0,
+    spatial_dropout=0.0,
+    seed=None,
 ):
     """See `fastconv.ops.fused_batch_norm`."""
     wide = tf.cast(z, mean.dtype)
@@ -68,7 +74,7 @@ def fused_batch_norm(
     variance = _value_with_gradient_of(variance, own_variance)
     a = tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon)
     y = _block(a, activation, negative_slope, pool_size, pool_strides, pool_padding)
-    return tf.cast(y, z.dtype)
+    return _dropout(tf.cast(y, z.dtype), dropout, spatial_dropout, seed)
 
 
 def _value_with_gradient_of(value, other):
@@ -115,3 +121,12 @@ def _block(x, activation, negative_slope, pool_size, pool_strides, pool_padding)
     elif activation == "leaky_relu":
         x = tf.nn.leaky_relu(x, negative_slope)
     return x if pool_size is None else max_pool2d(x, pool_size, pool_strides, pool_padding)
+
+
+def _dropout(x, rate, spatial_rate, seed):
+    rate = rate or spatial_rate
+    if rate in (0, 1):  # 1 is beyond what TensorFlow's own dropout takes
+        return x if rate == 0 else tf.zeros_like(x)
+    shape = tf.shape(x)
+    noise_shape = [shape[0], 1, 1, shape[3]] if spatial_rate else shape
+    return tf.nn.experimental.stateless_dropout(x, rate, seed, noise_shape=noise_shape)

@@ -55,6 +55,7 @@ constexpr BatchNormCase kCases[] = {
     {"pool_overlap_same", 2, 11, 10, 5, Activation::kLeakyRelu, 0.3f, "3x3/2x2:same"},
     {"pool_dense", 1, 8, 9, 31, Activation::kRelu, 0, "3x3/1x1"},
     {"pool_gaps", 2, 11, 12, 16, Activation::kRelu, 0, "2x2/3x4"},
+    {"pool_127_positions", 1, 128, 3, 16, Activation::kRelu, 0, "127x1/1x1"},
     {"pool_128_positions", 1, 17, 10, 16, Activation::kRelu, 0, "16x8/1x1"},
     {"pool_144_positions", 1, 14, 25, 17, Activation::kLeakyRelu, 0.3f, "12x12/12x12:same"},
     {"pool_global", 2, 6, 5, 20, Activation::kRelu, 0, "6x5/1x1"},

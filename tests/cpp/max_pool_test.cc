@@ -42,6 +42,7 @@ constexpr MaxPoolCase kCases[] = {
     {"columns", 2, 3, 20, 16, "1x4/1x4"},
     {"global", 3, 6, 7, 100, "6x7/1x1"},
     {"window_beyond_image_same", 2, 3, 2, 17, "5x7/1x2:same"},
+    {"127_positions", 1, 128, 3, 19, "127x1/1x1"},
     {"128_positions", 1, 18, 9, 19, "16x8/1x1"},
     {"129_positions", 1, 5, 45, 16, "3x43/1x1"},
     {"225_positions_same", 1, 17, 18, 3, "15x15/4x4:same"},

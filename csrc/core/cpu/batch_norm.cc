@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/cpu/dropout.h"
 #include "core/cpu/epilogue.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/cpu/workspace.h"
@@ -24,7 +25,8 @@ class BatchNormPlan {
         element_bytes_(SizeOf(problem.dtype)),
         acc_bytes_(SizeOf(AccumulationType(problem.dtype))),
         padded_channels_((problem.channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes),
-        num_threads_(num_threads) {
+        num_threads_(num_threads),
+        dropout_(kernels_, problem.epilogue, problem.height, problem.width, problem.channels) {
     const MaxPoolSpec& pool = problem.epilogue.pool;
     const int64_t row_bytes = std::max<int64_t>(problem.width * padded_channels_ * acc_bytes_, 1);
     int64_t rows = std::max<int64_t>(kBandBytes / row_bytes, 1);
@@ -77,6 +79,7 @@ class BatchNormPlan {
                                        At(args.y, first, element_bytes_), z_row, channels,
                                        band.rows, problem_.width, channels, Stage(workspace)});
       }
+      dropout_.Forward(args.y, args.code, {image, band, 0, channels});
     });
     return Status();
   }
@@ -170,7 +173,8 @@ class BatchNormPlan {
                         At(static_cast<const void*>(args.code), dy, SizeOf(pool.code_type)),
                         channels, band.first_row, band.rows, width, channels, padded_channels_, da,
                         width * padded_channels_, padded_channels_,
-                        NegativeSlope(problem_.epilogue), &pool});
+                        NegativeSlope(problem_.epilogue), &pool, dropout_.pooled_gradient_scale()});
+    dropout_.Backward(da, width * padded_channels_, padded_channels_, {image, band, 0, channels});
     const int64_t z = (image * problem_.height + band.first_row) * width * channels;
     BatchNormGradArgs r{};
     r.z = At(args.z, z, element_bytes_);
@@ -204,6 +208,7 @@ class BatchNormPlan {
   const int64_t element_bytes_, acc_bytes_;
   const int64_t padded_channels_;
   const int num_threads_;
+  const DropoutStage dropout_;
   std::vector<Band> bands_, pooled_bands_;
   WorkspaceLayout layout_;
   size_t mean_, inverse_deviation_, scale_, shift_, coefficient_da_, coefficient_da_xhat_;

@@ -173,7 +173,9 @@ Status PoolAttrs::MakeSpec(int64_t height, int64_t width, MaxPoolSpec* spec) con
 }
 
 std::vector<AttrSpec> BlockAttrs::Specs() {
-  return Concat({{"activation", AttrKind::kString}, {"negative_slope", AttrKind::kFloat}},
+  return Concat({{"activation", AttrKind::kString},
+                 {"negative_slope", AttrKind::kFloat},
+                 {"dropout", AttrKind::kString}},
                 PoolAttrs::Specs());
 }
 
@@ -195,7 +197,37 @@ Status BlockAttrs::Read(const AttrReader& attrs) {
     return InvalidArgument("`activation` must be linear, relu or leaky_relu. Received: " + name);
   }
   if (activation != Activation::kLeakyRelu) negative_slope = 0.0f;
+  FASTCONV_RETURN_IF_ERROR(attrs.GetString("dropout", &name));
+  if (name == "none") {
+    dropout = DropoutKind::kNone;
+  } else if (name == "elements") {
+    dropout = DropoutKind::kElements;
+  } else if (name == "channels") {
+    dropout = DropoutKind::kChannels;
+  } else {
+    return InvalidArgument("`dropout` must be none, elements or channels. Received: " + name);
+  }
   return pool.Read(attrs);
+}
+
+Status BlockAttrs::CheckDropout(const std::vector<TensorSpec>& inputs) const {
+  const bool present = dropout != DropoutKind::kNone;
+  FASTCONV_RETURN_IF_ERROR(CheckTensor(
+      "dropout_rate", inputs[inputs.size() - 2],
+      MakeSpec(DataType::kFloat64, present ? std::vector<int64_t>() : std::vector<int64_t>{0})));
+  return CheckTensor("dropout_seed", inputs.back(), MakeSpec(DataType::kInt32, {present ? 2 : 0}));
+}
+
+Status BlockAttrs::ReadDropout(const std::vector<TensorView>& inputs, DropoutSpec* spec) const {
+  spec->kind = dropout;
+  if (dropout == DropoutKind::kNone) return Status();
+  spec->rate = *static_cast<const double*>(inputs[inputs.size() - 2].data);
+  const int32_t* seed = static_cast<const int32_t*>(inputs.back().data);
+  spec->seed[0] = seed[0];
+  spec->seed[1] = seed[1];
+  if (spec->rate >= 0 && spec->rate <= 1) return Status();
+  return InvalidArgument("`dropout_rate` must be at least 0 and at most 1. Received: " +
+                         std::to_string(spec->rate));
 }
 
 Status BlockAttrs::MakeEpilogue(int64_t height, int64_t width, Epilogue* epilogue) const {

@@ -45,10 +45,15 @@ struct BlockAttrs {
   Activation activation = Activation::kLinear;
   float negative_slope = 0.0f;
   PoolAttrs pool;
+  DropoutKind dropout = DropoutKind::kNone;
 
   static std::vector<AttrSpec> Specs();
   Status Read(const AttrReader& attrs);
-  // The epilogue, without bias, of a map of `height` x `width`.
+  // An op with a block has two last inputs, rate (float64 []) and seed (int32 [2]) of its dropout;
+  // without dropout they are absent.
+  Status CheckDropout(const std::vector<TensorSpec>& inputs) const;
+  Status ReadDropout(const std::vector<TensorView>& inputs, DropoutSpec* dropout) const;
+  // The epilogue, without bias and dropout, of a map of `height` x `width`.
   Status MakeEpilogue(int64_t height, int64_t width, Epilogue* epilogue) const;
 };
 

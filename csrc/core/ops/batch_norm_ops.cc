@@ -53,7 +53,14 @@ class FusedBatchNormOpBase : public Op {
     FASTCONV_RETURN_IF_ERROR(CheckOptional("beta", inputs[kBeta], channels));
     problem->has_gamma = !IsAbsent(inputs[kGamma]);
     problem->has_beta = !IsAbsent(inputs[kBeta]);
+    FASTCONV_RETURN_IF_ERROR(block_.CheckDropout(inputs));
     return block_.MakeEpilogue(problem->height, problem->width, &problem->epilogue);
+  }
+
+  // With the values that a problem takes from tensors.
+  Status MakeProblem(const std::vector<TensorView>& inputs, FusedBatchNormProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), problem));
+    return block_.ReadDropout(inputs, &problem->epilogue.dropout);
   }
 
   // Checks code and dy of a gradient op too.
@@ -109,7 +116,7 @@ class FusedBatchNormOpBase : public Op {
   BlockAttrs block_;
 };
 
-// z, mean, variance, gamma, beta -> y, code
+// z, mean, variance, gamma, beta, dropout_rate, dropout_seed -> y, code
 class FusedBatchNormOp final : public FusedBatchNormOpBase {
  public:
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
@@ -123,7 +130,7 @@ class FusedBatchNormOp final : public FusedBatchNormOpBase {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedBatchNormProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     FusedBatchNormArgs args = CommonArgs(problem, inputs);
     args.y = outputs[0].data;
     if (problem.epilogue.pool.enabled) args.code = outputs[1].data;
@@ -131,7 +138,7 @@ class FusedBatchNormOp final : public FusedBatchNormOpBase {
   }
 };
 
-// z, mean, variance, gamma, beta, code, dy -> dgamma, dbeta
+// z, mean, variance, gamma, beta, code, dy, dropout_rate, dropout_seed -> dgamma, dbeta
 class FusedBatchNormGradReduceOp final : public FusedBatchNormOpBase {
  public:
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
@@ -145,7 +152,7 @@ class FusedBatchNormGradReduceOp final : public FusedBatchNormOpBase {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedBatchNormProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeGradientProblem(SpecsOf(inputs), &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     FusedBatchNormArgs args = GradientArgs(problem, inputs);
     args.dgamma = outputs[0].data;
     args.dbeta = outputs[1].data;
@@ -153,7 +160,7 @@ class FusedBatchNormGradReduceOp final : public FusedBatchNormOpBase {
   }
 };
 
-// z, mean, variance, gamma, beta, code, dy, dgamma, dbeta, count -> dz
+// z, mean, variance, gamma, beta, code, dy, dgamma, dbeta, count, dropout_rate, dropout_seed -> dz
 class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
  public:
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
@@ -171,7 +178,7 @@ class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedBatchNormProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeGradientProblem(SpecsOf(inputs), &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     FusedBatchNormArgs args = GradientArgs(problem, inputs);
     args.dgamma = inputs[kDgamma].data;
     args.dbeta = inputs[kDbeta].data;
@@ -188,9 +195,9 @@ class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
 
 std::vector<OpDefinition> BatchNormOps() {
   const std::vector<AttrSpec> attrs = Concat({{"epsilon", AttrKind::kFloat}}, BlockAttrs::Specs());
-  return {{"FusedBatchNorm", attrs, 5, 2, MakeOp<FusedBatchNormOp>},
-          {"FusedBatchNormGradReduce", attrs, 7, 2, MakeOp<FusedBatchNormGradReduceOp>},
-          {"FusedBatchNormGradApply", attrs, 10, 1, MakeOp<FusedBatchNormGradApplyOp>}};
+  return {{"FusedBatchNorm", attrs, 7, 2, MakeOp<FusedBatchNormOp>},
+          {"FusedBatchNormGradReduce", attrs, 9, 2, MakeOp<FusedBatchNormGradReduceOp>},
+          {"FusedBatchNormGradApply", attrs, 12, 1, MakeOp<FusedBatchNormGradApplyOp>}};
 }
 
 }  // namespace fastconv

@@ -40,6 +40,16 @@ class FusedConv2DOpBase : public Op {
     return block_.MakeEpilogue(window.h.out, window.w.out, &problem->epilogue);
   }
 
+  // With the values that a problem takes from tensors.
+  Status MakeProblem(const std::vector<TensorView>& inputs, FusedConv2DProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, problem));
+    return block_.ReadDropout(inputs, &problem->epilogue.dropout);
+  }
+
+  Status CheckDropout(const std::vector<TensorSpec>& inputs) const {
+    return block_.CheckDropout(inputs);
+  }
+
   // y, code and dy of a gradient op, from input `first` on.
   Status CheckGradientInputs(const FusedConv2DProblem& problem,
                              const std::vector<TensorSpec>& inputs, size_t first) const {
@@ -49,7 +59,8 @@ class FusedConv2DOpBase : public Op {
     const TensorSpec absent = MakeSpec(problem.conv.dtype, {0});
     FASTCONV_RETURN_IF_ERROR(CheckTensor("y", inputs[first], ReadsY() ? y : absent));
     FASTCONV_RETURN_IF_ERROR(CheckTensor("code", inputs[first + 1], CodeOutput(map, pool)));
-    return CheckTensor("dy", inputs[first + 2], y);
+    FASTCONV_RETURN_IF_ERROR(CheckTensor("dy", inputs[first + 2], y));
+    return block_.CheckDropout(inputs);
   }
 
   void SetGradientInputs(const std::vector<TensorView>& inputs, size_t first,
@@ -67,7 +78,7 @@ class FusedConv2DOpBase : public Op {
   BlockAttrs block_;
 };
 
-// x, filter, bias -> y, code
+// x, filter, bias, dropout_rate, dropout_seed -> y, code
 class FusedConv2DOp final : public FusedConv2DOpBase {
  public:
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
@@ -78,6 +89,7 @@ class FusedConv2DOp final : public FusedConv2DOpBase {
     const MaxPoolSpec& pool = problem.epilogue.pool;
     FASTCONV_RETURN_IF_ERROR(
         CheckOptional("bias", inputs[2], MakeSpec(conv.dtype, {conv.out_channels})));
+    FASTCONV_RETURN_IF_ERROR(CheckDropout(inputs));
     *outputs = {BlockOutput(conv.dtype, MapDims(conv), pool), CodeOutput(MapDims(conv), pool)};
     return Status();
   }
@@ -85,7 +97,7 @@ class FusedConv2DOp final : public FusedConv2DOpBase {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     problem.epilogue.has_bias = !IsAbsent(inputs[2].spec);
     Conv2DArgs args;
     args.x = inputs[0].data;
@@ -97,7 +109,7 @@ class FusedConv2DOp final : public FusedConv2DOpBase {
   }
 };
 
-// x (shape only), filter, y, code, dy -> dx
+// x (shape only), filter, y, code, dy, dropout_rate, dropout_seed -> dx
 class FusedConv2DBackpropInputOp final : public FusedConv2DOpBase {
  public:
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
@@ -112,7 +124,7 @@ class FusedConv2DBackpropInputOp final : public FusedConv2DOpBase {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     Conv2DArgs args;
     args.filter = inputs[1].data;
     SetGradientInputs(inputs, 2, &args);
@@ -121,7 +133,7 @@ class FusedConv2DBackpropInputOp final : public FusedConv2DOpBase {
   }
 };
 
-// x, filter (shape only), y, code, dy -> dfilter, dbias
+// x, filter (shape only), y, code, dy, dropout_rate, dropout_seed -> dfilter, dbias
 class FusedConv2DBackpropFilterOp final : public FusedConv2DOpBase {
  public:
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
@@ -136,7 +148,7 @@ class FusedConv2DBackpropFilterOp final : public FusedConv2DOpBase {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     problem.epilogue.has_bias = true;
     Conv2DArgs args;
     args.x = inputs[0].data;
@@ -188,9 +200,9 @@ class Conv2DBatchStatisticsOp final : public Op {
 std::vector<OpDefinition> Conv2DOps() {
   const std::vector<AttrSpec> conv = ConvAttrs::Specs();
   const std::vector<AttrSpec> fused = Concat(conv, BlockAttrs::Specs());
-  return {{"FusedConv2D", fused, 3, 2, MakeOp<FusedConv2DOp>},
-          {"FusedConv2DBackpropInput", fused, 5, 1, MakeOp<FusedConv2DBackpropInputOp>},
-          {"FusedConv2DBackpropFilter", fused, 5, 2, MakeOp<FusedConv2DBackpropFilterOp>},
+  return {{"FusedConv2D", fused, 5, 2, MakeOp<FusedConv2DOp>},
+          {"FusedConv2DBackpropInput", fused, 7, 1, MakeOp<FusedConv2DBackpropInputOp>},
+          {"FusedConv2DBackpropFilter", fused, 7, 2, MakeOp<FusedConv2DBackpropFilterOp>},
           {"Conv2DBatchStatistics", conv, 3, 3, MakeOp<Conv2DBatchStatisticsOp>}};
 }
 

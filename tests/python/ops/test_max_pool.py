@@ -20,6 +20,7 @@ CASES = {
     "gaps": ((1, 11, 12, 64), {"pool_size": 2, "pool_strides": (3, 4)}),
     "1x3": ((2, 5, 9, 1), {"pool_size": (1, 3)}),
     "global": ((3, 6, 7, 17), {"pool_size": (6, 7)}),
+    "127_positions": ((1, 130, 3, 3), {"pool_size": (127, 1), "pool_strides": 1}),
     "128_positions": ((1, 18, 10, 3), {"pool_size": (16, 8), "pool_strides": 1}),
     "132_positions": ((1, 13, 12, 3), {"pool_size": (11, 12), "pool_strides": (1, 2)}),
     "beyond_image": (

@@ -26,6 +26,7 @@ class BackwardFilter final : public Conv2DPlan {
         kernels_(kernels),
         conv_(problem.conv),
         epilogue_(problem.epilogue),
+        dropout_(kernels, epilogue_, conv_.window.h.out, conv_.window.w.out, conv_.out_channels),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
         num_threads_(num_threads),
@@ -111,7 +112,7 @@ class BackwardFilter final : public Conv2DPlan {
   void LoadGradient(const Conv2DArgs& args, const FilterGradAlgorithm::Unit& unit, int64_t panel,
                     int64_t image, void* dz, int64_t row_stride, void* bias_sums) const {
     const int64_t width = panels_.width(panel);
-    LoadGradientRows(kernels_, conv_, epilogue_, args, image,
+    LoadGradientRows(kernels_, conv_, epilogue_, dropout_, args, image,
                      unit.group * conv_.out_channels_per_group() + panels_.first_channel(panel),
                      panels_.channels(panel), width, unit.band, dz, row_stride);
     if (args.dbias == nullptr) return;
@@ -153,6 +154,7 @@ class BackwardFilter final : public Conv2DPlan {
   const Kernels& kernels_;
   const Conv2DProblem conv_;
   const Epilogue epilogue_;
+  const DropoutStage dropout_;
   const int64_t element_bytes_, acc_bytes_;
   const int num_threads_;
   const std::unique_ptr<FilterGradAlgorithm> algorithm_;

@@ -18,6 +18,7 @@ class BackwardInput final : public Conv2DPlan {
         kernels_(kernels),
         conv_(problem.conv),
         epilogue_(problem.epilogue),
+        dropout_(kernels, epilogue_, conv_.window.h.out, conv_.window.w.out, conv_.out_channels),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
         algorithm_(make_algorithm(
@@ -37,7 +38,7 @@ class BackwardInput final : public Conv2DPlan {
     callbacks.load_panel = [&](const TapAlgorithm::PanelRequest& r) { LoadPanel(args, r); };
     callbacks.load_row =
         [&](const TapAlgorithm::RowRequest& r) {  // of the whole row, see whole_rows
-          LoadGradientRows(kernels_, conv_, epilogue_, args, r.image,
+          LoadGradientRows(kernels_, conv_, epilogue_, dropout_, args, r.image,
                            r.group * conv_.out_channels_per_group() + r.first_channel, r.channels,
                            r.channels, {r.row.row, 1}, r.row.dst, r.row.cols * r.channels);
         };
@@ -77,6 +78,7 @@ class BackwardInput final : public Conv2DPlan {
   const Kernels& kernels_;
   const Conv2DProblem conv_;
   const Epilogue epilogue_;
+  const DropoutStage dropout_;
   const int64_t element_bytes_, acc_bytes_;
   const std::unique_ptr<TapAlgorithm> algorithm_;
   WorkspaceLayout layout_;

@@ -4,6 +4,7 @@
 #include "core/cpu/conv2d/operands.h"
 #include "core/cpu/conv2d/passes.h"
 #include "core/cpu/conv2d/tap_algorithm.h"
+#include "core/cpu/dropout.h"
 #include "core/cpu/epilogue.h"
 
 namespace fastconv::cpu {
@@ -17,6 +18,7 @@ class Forward final : public Conv2DPlan {
         kernels_(kernels),
         conv_(problem.conv),
         epilogue_(problem.epilogue),
+        dropout_(kernels, epilogue_, conv_.window.h.out, conv_.window.w.out, conv_.out_channels),
         batch_statistics_(problem.batch_statistics),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
@@ -102,6 +104,7 @@ class Forward final : public Conv2DPlan {
           {r.acc, row_stride, r.width, r.band.first_row, At(args.y, cell, element_bytes_),
            At(args.code, cell, SizeOf(pool.code_type)), pool.window.w.out * channels, channels,
            pooled.first_row, pooled.rows, r.channels, stage, &pool});
+      dropout_.Forward(args.y, args.code, {r.image, pooled, channel, r.channels});
       return;
     }
     const int64_t cols = r.phase->cols;
@@ -109,6 +112,7 @@ class Forward final : public Conv2DPlan {
     void* y = At(args.y, pixel * channels + channel, element_bytes_);
     kernels_.map_rows_from_acc({r.acc, row_stride, r.width, y, cols * channels, channels,
                                 r.band.rows, cols, r.channels, stage});
+    dropout_.Forward(args.y, args.code, {r.image, r.band, channel, r.channels});
     if (batch_statistics_) {
       const int64_t part = (r.image * num_bands() + r.band_index) * channels + channel;
       Statistics(y, r, part, workspace);
@@ -151,6 +155,7 @@ class Forward final : public Conv2DPlan {
   const Kernels& kernels_;
   const Conv2DProblem conv_;
   const Epilogue epilogue_;
+  const DropoutStage dropout_;
   const bool batch_statistics_;
   const int64_t element_bytes_, acc_bytes_;
   std::vector<Band> pooled_bands_;  // filled while algorithm_ is made

@@ -6,6 +6,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu/conv2d/slab.h"
+#include "core/cpu/dropout.h"
 #include "core/cpu/epilogue.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/cpu/workspace.h"
@@ -27,9 +28,10 @@ inline void LoadInputRow(const Kernels& kernels, const Conv2DProblem& conv, cons
 // Writes [row][col][width] of the channels [first_channel, first_channel + channels), rows
 // dst_row_stride apart.
 inline void LoadGradientRows(const Kernels& kernels, const Conv2DProblem& conv,
-                             const Epilogue& epilogue, const Conv2DArgs& args, int64_t image,
-                             int64_t first_channel, int64_t channels, int64_t width,
-                             const Band& band, void* dst, int64_t dst_row_stride) {
+                             const Epilogue& epilogue, const DropoutStage& dropout,
+                             const Conv2DArgs& args, int64_t image, int64_t first_channel,
+                             int64_t channels, int64_t width, const Band& band, void* dst,
+                             int64_t dst_row_stride) {
   const MaxPoolSpec& pool = epilogue.pool;
   const Window2D& map = pool.enabled ? pool.window : conv.window;
   const int64_t cols = conv.window.w.out;
@@ -40,7 +42,9 @@ inline void LoadGradientRows(const Kernels& kernels, const Conv2DProblem& conv,
                      by_sign ? At(static_cast<const void*>(args.y), first, element_bytes) : nullptr,
                      At(static_cast<const void*>(args.code), first, SizeOf(pool.code_type)),
                      conv.out_channels, band.first_row, band.rows, cols, channels, width, dst,
-                     dst_row_stride, width, NegativeSlope(epilogue), &pool});
+                     dst_row_stride, width, NegativeSlope(epilogue), &pool,
+                     dropout.pooled_gradient_scale()});
+  dropout.Backward(dst, dst_row_stride, width, {image, band, first_channel, channels});
 }
 
 // Where in the filter [R][S][C/G][K] a tap's channels start: input channel `in` and output channel

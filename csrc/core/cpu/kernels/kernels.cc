@@ -2,6 +2,7 @@
 
 #include "core/cpu/kernels/batch_norm.h"
 #include "core/cpu/kernels/copy.h"
+#include "core/cpu/kernels/dropout.h"
 #include "core/cpu/kernels/pointwise.h"
 #include "core/cpu/kernels/pooling.h"
 #include "core/cpu/kernels/simd.h"
@@ -44,7 +45,10 @@ constexpr Kernels TableOf(DataType dtype) {
           GradRows<T, Acc>,
           Statistics<T, Acc>,
           BatchNormGradSums<T, Acc>,
-          BatchNormGradApply<T, Acc>};
+          BatchNormGradApply<T, Acc>,
+          MakeDropoutStream<T, Acc>,
+          DropRows<T, T, Acc>,
+          DropRows<Acc, T, Acc>};
 }
 
 constexpr Kernels kFloat32 = TableOf<float, float>(DataType::kFloat32);

@@ -162,6 +162,7 @@ struct GradRowsArgs {
   int64_t dz_row_stride, dz_pixel_stride;
   double negative_slope;  // 1 for a linear activation
   const MaxPoolSpec* pool;
+  double scale = 1;  // of dy, where pooled
 };
 
 // Per channel over rows x cols pixels: mean, and the sum of squared deviations from it.
@@ -191,6 +192,28 @@ struct BatchNormGradArgs {
   void* dz;           // T; apply only: scale * (da - sum_da - xhat * sum_da_xhat), strides of z
 };
 
+// ---- dropout ----------------------------------------------------------------------------------
+
+// A sequence of uniform numbers and what becomes of them (dropout.h).
+struct DropoutStream {
+  uint32_t key[2];
+  uint32_t counter[2];  // its upper half; the lower one counts along the sequence
+  int64_t threshold;    // a number's bits are at least this: the value is kept
+  double scale;         // of values that are kept
+};
+
+// values = number is kept ? values * scale : 0 over rows x cols pixels of `channels`. Number
+// first_number + row * number_row_stride + col * number_pixel_stride + channel belongs to a value.
+struct DropRowsArgs {
+  void* values;  // T or Acc, see the table
+  void* code;    // null, or codes of pooled cells, marked where the value is dropped
+  DataType code_type;
+  int64_t row_stride, pixel_stride;  // of values and of code
+  int64_t rows, cols, channels;
+  const DropoutStream* stream;
+  int64_t first_number, number_row_stride, number_pixel_stride;
+};
+
 struct Kernels {
   Isa isa;
   DataType dtype;
@@ -215,6 +238,9 @@ struct Kernels {
   void (*statistics)(const StatisticsArgs&);
   void (*batch_norm_grad_sums)(const BatchNormGradArgs&);
   void (*batch_norm_grad_apply)(const BatchNormGradArgs&);
+  DropoutStream (*dropout_stream)(const DropoutSpec&);
+  void (*drop_rows_of_tensor)(const DropRowsArgs&);
+  void (*drop_rows_of_acc)(const DropRowsArgs&);  // by the numbers of T
 };
 
 // The table of an instruction set, which the CPU must have, for a floating-point type.

@@ -12,6 +12,7 @@ template <class Code>
 struct CodeBits {
   static constexpr int64_t kPositive = int64_t{1} << (8 * sizeof(Code) - 1);
   static constexpr int64_t kPosition = kPositive - 1;
+  static constexpr int64_t kDropped = kPosition;  // the position of no maximum
 };
 
 // The part of a window that lies inside the map.
@@ -93,7 +94,8 @@ void UnpoolRows(const GradRowsArgs& args) {
   const WindowAxis& h = args.pool->window.h;
   const WindowAxis& w = args.pool->window.w;
   const int64_t end_row = args.first_row + args.rows;
-  const Vec<Acc> slope = Broadcast<Acc>(static_cast<Acc>(args.negative_slope));
+  const Vec<Acc> scale = Broadcast<Acc>(static_cast<Acc>(args.scale));
+  const Vec<Acc> slope = scale * static_cast<Acc>(args.negative_slope);
   // Pooled rows whose window meets [first_row, end_row).
   const int64_t above = args.first_row + h.pad_before - h.window;
   const int64_t first = above < 0 ? 0 : above / h.stride + 1;
@@ -111,7 +113,7 @@ void UnpoolRows(const GradRowsArgs& args) {
             LoadCodes<Acc>(static_cast<const Code*>(args.code) + cell + channel, count);
         const Vec<Acc> dy = LoadFirst(static_cast<const T*>(args.dy) + cell + channel, count);
         const Mask<Acc> positive = (code & static_cast<Integer>(CodeBits<Code>::kPositive)) != 0;
-        const Vec<Acc> gradient = Select<Acc>(positive, dy, dy * slope);
+        const Vec<Acc> gradient = dy * Select<Acc>(positive, scale, slope);
         const Mask<Acc> position = code & static_cast<Integer>(CodeBits<Code>::kPosition);
         for (int64_t i = vertical.begin; i < vertical.end; ++i) {
           Acc* dz = window + i * args.dz_row_stride + channel;

@@ -83,6 +83,47 @@ FASTCONV_ALWAYS_INLINE Vec<Acc> Select(Mask<Acc> mask, Vec<Acc> a, Vec<Acc> b) {
   return mask ? a : b;
 }
 
+// Lanes of 64 bits.
+typedef uint64_t U64 __attribute__((vector_size(FASTCONV_VECTOR_BYTES)));
+
+// Products of the lanes' lower halves and `factor`; upper halves are not looked at.
+FASTCONV_ALWAYS_INLINE U64 MultiplyLowerHalves(U64 v, uint32_t factor) {
+#if defined(__AVX512F__)
+  return (U64)_mm512_mul_epu32((__m512i)v, _mm512_set1_epi64(factor));
+#elif defined(__AVX2__)
+  return (U64)_mm256_mul_epu32((__m256i)v, _mm256_set1_epi64x(factor));
+#else
+  return (v & 0xFFFFFFFFu) * uint64_t{factor};
+#endif
+}
+
+// {0, 1, 2, ...}, and {a[i], b[i], a[i + 1], b[i + 1], ...} of the lanes' lower and upper half.
+#if FASTCONV_VECTOR_BYTES == 64
+FASTCONV_ALWAYS_INLINE U64 LaneNumbers() { return U64{0, 1, 2, 3, 4, 5, 6, 7}; }
+FASTCONV_ALWAYS_INLINE U64 InterleaveLower(U64 a, U64 b) {
+  return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+FASTCONV_ALWAYS_INLINE U64 InterleaveUpper(U64 a, U64 b) {
+  return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+#elif FASTCONV_VECTOR_BYTES == 32
+FASTCONV_ALWAYS_INLINE U64 LaneNumbers() { return U64{0, 1, 2, 3}; }
+FASTCONV_ALWAYS_INLINE U64 InterleaveLower(U64 a, U64 b) {
+  return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+}
+FASTCONV_ALWAYS_INLINE U64 InterleaveUpper(U64 a, U64 b) {
+  return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+}
+#else
+FASTCONV_ALWAYS_INLINE U64 LaneNumbers() { return U64{0, 1}; }
+FASTCONV_ALWAYS_INLINE U64 InterleaveLower(U64 a, U64 b) {
+  return __builtin_shufflevector(a, b, 0, 2);
+}
+FASTCONV_ALWAYS_INLINE U64 InterleaveUpper(U64 a, U64 b) {
+  return __builtin_shufflevector(a, b, 1, 3);
+}
+#endif
+
 // 16-bit floats, as many as there are float lanes.
 typedef uint16_t U16 __attribute__((vector_size(FASTCONV_VECTOR_BYTES / 2)));
 typedef uint32_t U32 __attribute__((vector_size(FASTCONV_VECTOR_BYTES)));
