@@ -77,6 +77,17 @@ def chain_bound(dtype, terms):
     )
 
 
+def dropout_bound(dtype, terms):
+    """Bounds the relative L2 error of a block with dropout whose longest sum has `terms` terms.
+
+    The block's result, 1 / (1 - rate), their product and the reference's mask are rounded to
+    `dtype`; sums are as in `chain_bound`.
+    """
+    return 4 * roundoff(dtype) + CHAIN_GROWTH * 8 * np.sqrt(terms + 1) * accumulation_roundoff(
+        dtype
+    )
+
+
 def assert_statistics(mean, variance, dtype, z, z_bound):
     """Asserts that the statistics are those of `z`, each of whose values is off by little.
 

@@ -255,6 +255,8 @@ def test_every_argument_is_kept():
         "beta_constraint": keras.constraints.NonNeg(),
         "gamma_constraint": keras.constraints.NonNeg(),
         "synchronized": True,
+        "spatial_dropout": 0.2,
+        "seed": 3,
     }
     defaults = FusedConv2D(4, 3).get_config()
     config = FusedConv2D(4, 3, **arguments).get_config()

@@ -51,12 +51,13 @@ def losses(system, backend, variant, batches, jit_compile, weights=None):
     return curve, weights
 
 
-# In float64 without a regulariser: Keras cannot add its float64 loss to the float32 one.
+# In float64 without a regulariser: Keras cannot add its float64 loss to the float32 one. With XLA
+# without dropout: Keras draws other masks there, fastconv those of plain mode.
 @pytest.mark.parametrize(
     ("system", "variant", "jit_compile", "policy"),
     [
         ("cifar10", None, False, "float32"),
-        ("cifar10", None, True, "float32"),
+        ("fruits360", "v2", True, "float32"),
         ("cifar10", None, False, "float64"),
         ("fruits360", "v5", False, "float64"),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import output_and_gradients, values
-from tolerances import NUMERIC_GRADIENT, NUMERIC_STEP, assert_close_in_norm, chain_bound
+from tolerances import NUMERIC_GRADIENT, NUMERIC_STEP, assert_close_in_norm, dropout_bound
 
 from fastconv import ops
 from fastconv.ops import reference
@@ -91,9 +91,9 @@ def test_blocks(name, kind, dtype, jit):
 
     wide = {key: tf.cast(value, tf.float64) for key, value in inputs.items()}
     expected_y, _, expected = output_and_gradients(masked, wide, tf.cast(dy, tf.float64))
-    assert_close_in_norm(y, expected_y, chain_bound(dtype, 46), "y")
+    assert_close_in_norm(y, expected_y, dropout_bound(dtype, 46), "y")
     for key, gradient in gradients.items():
-        bound = chain_bound(dtype, 9 * 17 if key == "x" else 2 * 9 * 8)
+        bound = dropout_bound(dtype, 9 * 17 if key == "x" else 2 * 9 * 8)
         assert_close_in_norm(gradient, expected[key], bound, f"d{key}")
 
 
@@ -123,9 +123,9 @@ def test_batch_norm(name, kind, jit):
         functools.partial(block, reference.fused_batch_norm), inputs, dy
     )
     np.testing.assert_array_equal(y == 0, expected_y == 0)
-    assert_close_in_norm(y, expected_y, chain_bound(tf.float32, 1), "y")
+    assert_close_in_norm(y, expected_y, dropout_bound(tf.float32, 1), "y")
     for key, gradient in gradients.items():
-        bound = chain_bound(tf.float32, 3 * 7 * 8)
+        bound = dropout_bound(tf.float32, 3 * 7 * 8)
         assert_close_in_norm(gradient, expected[key], bound, f"d{key}")
 
 
