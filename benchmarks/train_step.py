@@ -142,7 +142,9 @@ def _training_steps(system, batch):
 def _training_step(system, backend, jit_compile, weights, x, y):
     model = models.build(system.name, backend=backend)
     model.set_weights(weights)
-    model.compile(system.optimizer(), system.loss, metrics=["accuracy"], jit_compile=jit_compile)
+    model.compile(
+        system.new_optimizer(backend), system.loss, metrics=["accuracy"], jit_compile=jit_compile
+    )
     if jit_compile == "auto":
         print(f"  {backend} default: Keras chose jit_compile={model.jit_compile}", flush=True)
     model.make_train_function()

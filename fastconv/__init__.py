@@ -15,8 +15,17 @@ config.check()
 if config.native_enabled():
     native.ops()
 
-from fastconv import layers, models, ops  # noqa: E402
+from fastconv import layers, models, ops, optimizers  # noqa: E402
 from fastconv.about import info  # noqa: E402
 from fastconv.layers import FusedConv2D, MaxPooling2D  # noqa: E402
 
-__all__ = ["FusedConv2D", "MaxPooling2D", "__version__", "info", "layers", "models", "ops"]
+__all__ = [
+    "FusedConv2D",
+    "MaxPooling2D",
+    "__version__",
+    "info",
+    "layers",
+    "models",
+    "ops",
+    "optimizers",
+]

@@ -36,7 +36,7 @@ def build(system, backend="fastconv", input_shape=None, classes=None, variant=No
 
     >>> model = fastconv.models.build("cifar10")
     >>> system = fastconv.models.SYSTEMS["cifar10"]
-    >>> model.compile(system.optimizer(), system.loss, metrics=["accuracy"])
+    >>> model.compile(system.new_optimizer(), system.loss, metrics=["accuracy"])
     """
     if system not in SYSTEMS:
         raise ValueError(

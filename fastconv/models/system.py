@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from fastconv import optimizers
+
 
 @dataclass(frozen=True)
 class System:
@@ -17,7 +19,8 @@ class System:
         batch_size: int, images per training step.
         loss: string, Keras's name of the loss. Labels are one-hot for `"categorical_crossentropy"`,
             0 or 1 for `"binary_crossentropy"`.
-        optimizer: callable without arguments that returns a new optimizer.
+        optimizer: callable without arguments that returns a new Keras optimizer;
+            `fastconv.optimizers.fuse` turns it into fastconv's.
         layers: callable `(convolution, classes, variant)` that returns the list of layers after the
             input; `convolution` is a `fastconv.models.blocks.ConvolutionBlock`.
         variants: tuple of strings, the variants' names, the default one last. Defaults to `()`.
@@ -33,3 +36,13 @@ class System:
     layers: Callable[..., list[keras.layers.Layer]]
     variants: tuple[str, ...] = ()
     max_classes: int | None = None
+
+    def new_optimizer(self, backend="fastconv"):
+        """Returns a new optimizer.
+
+        Args:
+            backend: `"fastconv"` for the fused optimizer (`fastconv.optimizers.fuse`) or `"stock"`
+                for Keras's own. Defaults to `"fastconv"`.
+        """
+        optimizer = self.optimizer()
+        return optimizers.fuse(optimizer) if backend == "fastconv" else optimizer

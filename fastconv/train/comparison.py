@@ -137,7 +137,7 @@ def _dropout_states(model):
 def _train(build, model, system, dataset, epochs, batch_size, seed):
     print(f"\nTraining {system} in the {build} build", flush=True)
     description = models.SYSTEMS[system]
-    model.compile(description.optimizer(), description.loss, metrics=["accuracy"])
+    model.compile(description.new_optimizer(build), description.loss, metrics=["accuracy"])
     classes = len(dataset.class_names)
     timer = _TrainingTimer()
     keras.utils.set_random_seed(seed)  # of the order of the images

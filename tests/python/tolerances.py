@@ -88,6 +88,15 @@ def dropout_bound(dtype, terms):
     )
 
 
+def optimizer_bound(dtype, steps):
+    """Bounds the error of weights and slots after updates with given gradients, by their largest.
+
+    Each step adds the roundings of an element-wise chain, those of Keras's own included; slots
+    average, so an error does not grow from step to step.
+    """
+    return 2 * steps * ELEMENTWISE_ROUNDINGS * roundoff(dtype)
+
+
 def assert_statistics(mean, variance, dtype, z, z_bound):
     """Asserts that the statistics are those of `z`, each of whose values is off by little.
 

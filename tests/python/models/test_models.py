@@ -126,7 +126,7 @@ def test_trains_as_documented(system):
     # Small images: the same layers in less time.
     size = {"food101": 80, "vgg16": 32, "cifar10": 28, "catsdogs": 20, "fruits360": 12}[system]
     model = build(system, input_shape=(size, size, 3))
-    model.compile(description.optimizer(), description.loss, metrics=["accuracy"])
+    model.compile(description.new_optimizer(), description.loss, metrics=["accuracy"])
     x = values((4, size, size, 3), "float32", 1)
     labels = np.arange(4) % 2
     if description.loss == "categorical_crossentropy":

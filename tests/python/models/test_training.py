@@ -43,7 +43,7 @@ def losses(system, backend, variant, batches, jit_compile, weights=None):
         model.set_weights(weights)
     weights = model.get_weights()
     description = SYSTEMS[system]
-    model.compile(description.optimizer(), description.loss, jit_compile=jit_compile)
+    model.compile(description.new_optimizer(backend), description.loss, jit_compile=jit_compile)
     curve = []
     for x, y in zip(*batches, strict=True):
         model.reset_metrics()

@@ -1,0 +1,208 @@
+"""Fused optimizers against Keras's own over twenty steps."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tolerances import optimizer_bound
+
+from fastconv import optimizers
+from fastconv.optimizers.fused_update import MIN_ELEMENTS
+
+STEPS = 20
+# One weight that is compiled, of an odd size, and one that is not.
+SHAPES = ((MIN_ELEMENTS // 8 + 3, 9), (7,))
+STOCK = {
+    "SGD": lambda **options: keras.optimizers.SGD(0.1, **options),
+    "momentum": lambda **options: keras.optimizers.SGD(0.1, momentum=0.9, **options),
+    "nesterov": lambda **options: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True, **options),
+    "RMSprop": lambda **options: keras.optimizers.RMSprop(0.01, **options),
+    "centered": lambda **options: keras.optimizers.RMSprop(
+        0.01, momentum=0.5, centered=True, **options
+    ),
+    "Adam": lambda **options: keras.optimizers.Adam(0.01, **options),
+    "amsgrad": lambda **options: keras.optimizers.Adam(0.01, amsgrad=True, **options),
+    "AdamW": lambda **options: keras.optimizers.AdamW(0.01, **options),
+    "Adamax": lambda **options: keras.optimizers.Adamax(0.01, **options),
+    "Nadam": lambda **options: keras.optimizers.Nadam(0.01, **options),
+    "Adagrad": lambda **options: keras.optimizers.Adagrad(0.1, **options),
+    "Adadelta": lambda **options: keras.optimizers.Adadelta(1.0, **options),
+}
+OPTIONS = {
+    "weight_decay": {"weight_decay": 0.01},
+    "clipnorm": {"clipnorm": 0.5},
+    "global_clipnorm": {"global_clipnorm": 0.5},
+    "clipvalue": {"clipvalue": 0.3},
+    "moving_average": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 7},
+    "accumulation": {"gradient_accumulation_steps": 3},
+    "loss_scale": {"loss_scale_factor": 8.0},
+}
+
+
+def gradients(dtype, step):
+    generator = np.random.default_rng(step)
+    return [tf.constant(generator.uniform(-1, 1, shape), dtype) for shape in SHAPES]
+
+
+def train(optimizer, mode, dtype="float32"):
+    """Returns the weights, and the slots, after updates with given gradients."""
+    generator = np.random.default_rng(99)
+    weights = [
+        keras.Variable(generator.uniform(-1, 1, shape), dtype=dtype, name=f"w{index}")
+        for index, shape in enumerate(SHAPES)
+    ]
+    optimizer.build(weights)
+    step = optimizer.apply
+    if mode != "eager":
+        step = tf.function(step, jit_compile=mode == "xla")
+    for index in range(STEPS):
+        step(gradients(dtype, index))
+    return [variable.numpy() for variable in (*weights, *optimizer.variables)]
+
+
+def assert_trains_as(fused, stock, mode, dtype="float32"):
+    actual, expected = train(fused, mode, dtype), train(stock, "eager", dtype)
+    for one, other in zip(actual, expected, strict=True):
+        bound = optimizer_bound(dtype, STEPS) * max(np.abs(other).max(), 1.0)
+        np.testing.assert_allclose(one, other, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("name", STOCK)
+def test_trains_as_keras_does(name, mode):
+    assert_trains_as(optimizers.fuse(STOCK[name]()), STOCK[name](), mode)
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", ["RMSprop", "Adadelta", "AdamW"])
+def test_options_are_those_of_keras(name, options, mode):
+    options = OPTIONS[options]
+    assert_trains_as(optimizers.fuse(STOCK[name](**options)), STOCK[name](**options), mode)
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "Adadelta"])
+def test_float64(name):
+    assert_trains_as(optimizers.fuse(STOCK[name]()), STOCK[name](), "graph", "float64")
+
+
+def test_schedule_and_changes_of_the_rate():
+    def stock():
+        return keras.optimizers.RMSprop(
+            keras.optimizers.schedules.InverseTimeDecay(0.01, decay_steps=1, decay_rate=0.1)
+        )
+
+    assert_trains_as(optimizers.fuse(stock()), stock(), "graph")
+    optimizer = optimizers.SGD(0.5)
+    weight = keras.Variable(np.zeros(MIN_ELEMENTS, "float32"))
+    optimizer.build([weight])
+    step = tf.function(lambda: optimizer.apply([tf.ones(MIN_ELEMENTS)]))
+    step()
+    optimizer.learning_rate = 0.25
+    step()
+    np.testing.assert_array_equal(weight.numpy(), -0.75)
+
+
+def test_large_weights_are_compiled():
+    def operations(optimizer, elements):
+        weight = keras.Variable(np.zeros(elements, "float32"))
+        optimizer.build([weight])
+        step = tf.function(lambda: optimizer.apply([tf.ones(elements)]))
+        return {op.type for op in step.get_concrete_function().graph.get_operations()}
+
+    assert "Sqrt" in operations(keras.optimizers.RMSprop(), MIN_ELEMENTS)
+    assert "Sqrt" in operations(optimizers.RMSprop(), MIN_ELEMENTS - 1)
+    assert "Sqrt" not in operations(optimizers.RMSprop(), MIN_ELEMENTS)
+
+
+def test_sparse_gradients():
+    def weights(optimizer):
+        table = keras.Variable(np.ones((MIN_ELEMENTS, 2), "float32"))
+        optimizer.build([table])
+        optimizer.apply([tf.IndexedSlices(tf.ones((2, 2)), tf.constant([3, 5]), (MIN_ELEMENTS, 2))])
+        return table.numpy()
+
+    expected = weights(keras.optimizers.SGD(0.5))
+    np.testing.assert_array_equal(weights(optimizers.SGD(0.5)), expected)
+    assert expected.min() < expected.max()
+
+
+def mixed_model():
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [
+            keras.Input((256,)),
+            keras.layers.Dense(256, activation="tanh"),
+            keras.layers.Dense(3, dtype="float32"),
+        ]
+    )
+
+
+@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
+def mixed_policy(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+def test_mixed_precision(mixed_policy):
+    # Whole numbers of few bits: the 16-bit gradients of both are equal.
+    x = np.random.default_rng(1).integers(-1, 2, (STEPS, 8, 256)).astype("float32")
+    trained = []
+    for optimizer in (optimizers.SGD(2.0**-6), keras.optimizers.SGD(2.0**-6)):
+        model = mixed_model()
+        model.compile(optimizer, "mse", jit_compile=False)
+        for batch in x:
+            model.train_on_batch(batch, np.ones((8, 3), "float32"))
+        scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        assert scaled == (mixed_policy == "mixed_float16")
+        trained.append(model.get_weights())
+    for fused, stock in zip(*trained, strict=True):
+        assert fused.dtype == np.float32
+        bound = optimizer_bound("float32", STEPS) * max(np.abs(stock).max(), 1.0)
+        np.testing.assert_allclose(fused, stock, rtol=0, atol=bound)
+
+
+def test_saved_models_reload_and_train_on(tmp_path):
+    x, y = np.ones((4, 256), "float32"), np.ones((4, 3), "float32")
+    model = mixed_model()
+    model.compile(optimizers.RMSprop(0.01), "mse")
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is optimizers.RMSprop
+    for each in (model, loaded):
+        each.train_on_batch(x, y)
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_fuse_keeps_configuration():
+    stock = keras.optimizers.AdamW(0.02, weight_decay=0.3, beta_1=0.8, clipvalue=2.0, name="mine")
+    fused = optimizers.fuse(stock)
+    assert type(fused) is optimizers.AdamW
+    assert fused.get_config() == stock.get_config()
+    assert optimizers.fuse(fused) is fused
+
+
+def test_fuse_inside_loss_scaling():
+    stock = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.02), initial_scale=64.0)
+    fused = optimizers.fuse(stock)
+    assert type(fused.inner_optimizer) is optimizers.Adam
+    assert fused.initial_scale == 64.0
+
+
+def test_fuse_refuses_what_it_would_lose():
+    with pytest.raises(ValueError, match=r"one of the classes.*Received: .*Ftrl"):
+        optimizers.fuse(keras.optimizers.Ftrl())
+    built = keras.optimizers.SGD()
+    built.build([keras.Variable(np.zeros(3, "float32"))])
+    with pytest.raises(ValueError, match=r"must not be built.*Received: "):
+        optimizers.fuse(built)
+    excluding = keras.optimizers.AdamW()
+    excluding.exclude_from_weight_decay(var_names=["bias"])
+    with pytest.raises(ValueError, match=r"exclude_from_weight_decay.*Received: "):
+        optimizers.fuse(excluding)
