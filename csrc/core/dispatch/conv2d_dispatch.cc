@@ -6,6 +6,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu/conv2d/passes.h"
+#include "core/cpu/grouped/grouped.h"
 #include "core/cpu/implicit_gemm/implicit_gemm.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/cpu/winograd/winograd.h"
@@ -50,28 +51,36 @@ std::unique_ptr<Conv2DPlan> BackwardFilter(const char* name, const cpu::Kernels&
 }
 
 // Best first; the last one takes everything.
-std::vector<Implementation> ListOf(MakePlan winograd, MakePlan implicit_gemm) {
+std::vector<Implementation> ListOf(MakePlan winograd, MakePlan grouped, MakePlan implicit_gemm) {
   const auto winograd_on = [winograd](const char* name, Isa isa) {
     return Implementation{name, isa, cpu::WinogradInability, cpu::WinogradDisadvantage, winograd};
+  };
+  const auto grouped_on = [grouped](const char* name, Isa isa) {
+    return Implementation{name, isa, cpu::GroupedInability, cpu::GroupedDisadvantage, grouped};
   };
   const auto implicit_gemm_on = [implicit_gemm](const char* name, Isa isa) {
     return Implementation{name, isa, NoInability, NoDisadvantage, implicit_gemm};
   };
   return {winograd_on("winograd:avx512", Isa::kAvx512),
+          grouped_on("grouped:avx512", Isa::kAvx512),
           implicit_gemm_on("implicit_gemm:avx512", Isa::kAvx512),
           winograd_on("winograd:avx2", Isa::kAvx2),
+          grouped_on("grouped:avx2", Isa::kAvx2),
           implicit_gemm_on("implicit_gemm:avx2", Isa::kAvx2),
           winograd_on("winograd:baseline", Isa::kBaseline),
+          grouped_on("grouped:baseline", Isa::kBaseline),
           implicit_gemm_on("implicit_gemm:baseline", Isa::kBaseline)};
 }
 
 const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
   static const std::vector<Implementation> forward =
-      ListOf(Forward<cpu::MakeWinograd>, Forward<cpu::MakeImplicitGemm>);
+      ListOf(Forward<cpu::MakeWinograd>, Forward<cpu::MakeGrouped>, Forward<cpu::MakeImplicitGemm>);
   static const std::vector<Implementation> backward_input =
-      ListOf(BackwardInput<cpu::MakeWinograd>, BackwardInput<cpu::MakeImplicitGemm>);
+      ListOf(BackwardInput<cpu::MakeWinograd>, BackwardInput<cpu::MakeGrouped>,
+             BackwardInput<cpu::MakeImplicitGemm>);
   static const std::vector<Implementation> backward_filter = ListOf(
-      BackwardFilter<cpu::MakeWinogradFilterGrad>, BackwardFilter<cpu::MakeImplicitGemmFilterGrad>);
+      BackwardFilter<cpu::MakeWinogradFilterGrad>, BackwardFilter<cpu::MakeGroupedFilterGrad>,
+      BackwardFilter<cpu::MakeImplicitGemmFilterGrad>);
   switch (pass) {
     case Conv2DPass::kForward:
       return forward;

@@ -38,7 +38,8 @@ class BackwardFilter final : public Conv2DPlan {
     units_per_image_group_ = (conv_.window.h.out + unit_.rows - 1) / unit_.rows;
     units_ = (conv_.batch + unit_.images - 1) / unit_.images * units_per_image_group_;
     slots_ = std::max<int64_t>(std::min(algorithm_->cut().slots, units_), 1);
-    slot_channels_ = conv_.groups * panels_.padded_channels();
+    panel_groups_ = conv_.out_channels / panels_.channels();
+    slot_channels_ = panel_groups_ * panels_.padded_channels();
     sums_offset_ = layout_.Add(slots_ * slot_channels_ * algorithm_->depth() * acc_bytes_);
     bias_sums_offset_ = layout_.Add(slots_ * slot_channels_ * acc_bytes_);
     for (int worker = 0; worker < num_threads_; ++worker) {
@@ -52,7 +53,7 @@ class BackwardFilter final : public Conv2DPlan {
   Status Execute(const Conv2DArgs& args, void* workspace, ThreadPool* pool) const override {
     const int64_t panels_per_item = algorithm_->cut().panels_per_item;
     const int64_t ranges = (panels_.count() + panels_per_item - 1) / panels_per_item;
-    ParallelFor(pool, num_threads_, slots_ * conv_.groups * ranges, [&](int64_t item, int worker) {
+    ParallelFor(pool, num_threads_, slots_ * panel_groups_ * ranges, [&](int64_t item, int worker) {
       const int64_t first = item / slots_ % ranges * panels_per_item;
       SumSlot(args, item % slots_, item / slots_ / ranges, first,
               std::min(first + panels_per_item, panels_.count()), worker, workspace);
@@ -60,7 +61,7 @@ class BackwardFilter final : public Conv2DPlan {
     // Waking workers costs more than a small filter.
     constexpr int64_t kSmall = 16 << 10;
     const int workers = slots_ * slot_channels_ * algorithm_->depth() < kSmall ? 1 : num_threads_;
-    ParallelFor(pool, workers, conv_.groups * panels_.count(), [&](int64_t item, int worker) {
+    ParallelFor(pool, workers, panel_groups_ * panels_.count(), [&](int64_t item, int worker) {
       FinishPanel(args, item / panels_.count(), item % panels_.count(), worker, workspace);
     });
     return Status();
@@ -161,6 +162,7 @@ class BackwardFilter final : public Conv2DPlan {
   const Panels& panels_;
   const FilterGradAlgorithm::UnitShape unit_;
   int64_t units_per_image_group_ = 1, units_ = 0, slots_ = 1, slot_channels_ = 0;
+  int64_t panel_groups_ = 1;  // 1 where the algorithm takes all groups at once
   WorkspaceLayout layout_;
   size_t sums_offset_ = 0, bias_sums_offset_ = 0;
   std::vector<size_t> scratch_offsets_;  // per worker

@@ -54,9 +54,24 @@ class BackwardInput final : public Conv2DPlan {
 
   void LoadPanel(const Conv2DArgs& args, const TapAlgorithm::PanelRequest& r) const {
     // Rows of the panel are output channels of the convolution, its columns input channels.
-    const int64_t offset = FilterOffset(conv_, *r.tap, r.group, r.first_out, r.first_in);
-    kernels_.load_transposed({At(args.filter, offset, element_bytes_), conv_.out_channels, r.panel,
-                              r.width, r.channels, r.depth, r.width});
+    const int64_t per_group = conv_.in_channels_per_group();
+    const auto filter = [&](int64_t group) {
+      return At(args.filter, FilterOffset(conv_, *r.tap, group, r.first_out, r.first_in),
+                element_bytes_);
+    };
+    if (r.channels <= per_group) {
+      kernels_.load_transposed(
+          {filter(r.group), conv_.out_channels, r.panel, r.width, r.channels, r.depth, r.width});
+    } else if (r.depth == 1 && per_group == 1) {  // depthwise: a row of channels either way
+      kernels_.load_rows({filter(0), 0, r.panel, 0, 1, r.channels, r.width});
+    } else {  // all groups, side by side
+      for (int64_t group = 0; group < conv_.groups; ++group) {
+        const int64_t first = group * per_group;
+        const int64_t width = group + 1 < conv_.groups ? per_group : r.width - first;
+        kernels_.load_transposed({filter(group), conv_.out_channels, At(r.panel, first, acc_bytes_),
+                                  r.width, per_group, r.depth, width});
+      }
+    }
   }
 
   void ConsumeSums(const Conv2DArgs& args, const void* zeros,

@@ -50,7 +50,7 @@ class FilterGradAlgorithm {
  public:
   virtual ~FilterGradAlgorithm() = default;
 
-  virtual const Panels& panels() const = 0;
+  virtual const Panels& panels() const = 0;  // of each group or of all, see TapAlgorithm
   virtual const FilterGradCut& cut() const = 0;
   // Sums are [depth][width] per panel.
   virtual int64_t depth() const = 0;

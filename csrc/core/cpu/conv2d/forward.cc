@@ -27,8 +27,8 @@ class Forward final : public Conv2DPlan {
              conv_.in_channels_per_group(), conv_.out_channels_per_group(), num_threads,
              [this](const Phase& phase, int64_t rows) { return Split(phase, rows); }})) {
     algorithm_offset_ = layout_.Add(algorithm_->workspace_bytes());
-    // Per group, each group's channels in whole vectors.
-    bias_offset_ = layout_.Add(conv_.groups * algorithm_->panels().padded_channels() * acc_bytes_);
+    bias_offset_ =
+        layout_.Add(panel_groups() * algorithm_->panels().padded_channels() * acc_bytes_);
     if (batch_statistics_) {
       const int64_t partials = conv_.batch * num_bands() * conv_.out_channels;
       means_offset_ = layout_.Add(partials * acc_bytes_);
@@ -72,10 +72,10 @@ class Forward final : public Conv2DPlan {
   }
 
   void LoadBias(const Conv2DArgs& args, void* workspace) const {
-    const int64_t channels = conv_.out_channels_per_group();
+    const int64_t channels = algorithm_->panels().channels();
     const int64_t padded = algorithm_->panels().padded_channels();
     void* bias = At(workspace, bias_offset_);
-    kernels_.load_rows({args.bias, channels, bias, padded, conv_.groups,
+    kernels_.load_rows({args.bias, channels, bias, padded, panel_groups(),
                         epilogue_.has_bias ? channels : 0, padded});
   }
 
@@ -147,6 +147,8 @@ class Forward final : public Conv2DPlan {
     conv_.dtype == DataType::kFloat64 ? combine(double()) : combine(float());
   }
 
+  // The bias is kept per group of panels, in whole vectors.
+  int64_t panel_groups() const { return conv_.out_channels / algorithm_->panels().channels(); }
   int64_t num_bands() const { return algorithm_->bands(0).size(); }
 
   static constexpr size_t kMaxPanelBytes = 2 * 64;

@@ -39,12 +39,14 @@ struct TapConvolution {
 TapConvolution ForwardTaps(const Window2D& window);
 TapConvolution BackwardInputTaps(const Window2D& window);
 
-// Output channels of one group, cut into panels of two vectors (a last one of at most a vector has
-// one). The operand of panel p is stored [depth][width(p)], panels one after the other.
+// Output channels, of one group or of all together, cut into panels of two vectors (a last one of
+// at most a vector has one). The operand of panel p is stored [depth][width(p)], panels one after
+// the other.
 class Panels {
  public:
   Panels(int64_t channels, int64_t lanes) : channels_(channels), lanes_(lanes) {}
 
+  int64_t channels() const { return channels_; }
   int64_t count() const { return (channels_ + 2 * lanes_ - 1) / (2 * lanes_); }
   int64_t first_channel(int64_t panel) const { return panel * 2 * lanes_; }
   int64_t channels(int64_t panel) const {

@@ -109,4 +109,24 @@ std::vector<std::vector<Run>> Slab::Runs(int64_t max_depth) const {
   return groups;
 }
 
+int64_t RowsPerBand(const Phase& phase, const Slab& slab, int64_t sums_row_bytes, int64_t acc_bytes,
+                    int64_t images, int num_threads) {
+  constexpr int64_t kSlabBytes = 256 << 10;
+  constexpr int64_t kSumsBytes = 128 << 10;
+  // Enough items for threads to even out what each lost to other processes.
+  constexpr int64_t kItemsPerThread = 4;
+  int64_t rows = phase.rows;
+  const int64_t wanted_items = kItemsPerThread * num_threads;
+  images = std::max<int64_t>(images, 1);
+  if (images < wanted_items) {
+    const int64_t bands = (wanted_items + images - 1) / images;
+    rows = std::max<int64_t>(rows / bands, 1);
+  }
+  rows = std::min(rows, std::max<int64_t>(kSumsBytes / sums_row_bytes, 1));
+  while (rows > 1 && slab.elements(rows) * acc_bytes > kSlabBytes) --rows;
+  // Equal bands.
+  const int64_t bands = (phase.rows + rows - 1) / rows;
+  return (phase.rows + bands - 1) / bands;
+}
+
 }  // namespace fastconv::cpu

@@ -63,6 +63,11 @@ class Slab {
   std::vector<Tap> taps_;
 };
 
+// Rows of the equal bands into which a phase is cut: slab and sums of one stay in a second level of
+// cache, and `images` (times what else is computed apart) yield enough items for every thread.
+int64_t RowsPerBand(const Phase& phase, const Slab& slab, int64_t sums_row_bytes, int64_t acc_bytes,
+                    int64_t images, int num_threads);
+
 }  // namespace fastconv::cpu
 
 #endif  // FASTCONV_CORE_CPU_CONV2D_SLAB_H_

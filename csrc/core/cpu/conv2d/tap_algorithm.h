@@ -35,7 +35,8 @@ class TapAlgorithm {
   virtual ~TapAlgorithm() = default;
 
   virtual size_t workspace_bytes() const = 0;
-  // How a group's output channels are cut.
+  // How output channels are cut: each group's or, where an algorithm takes all groups at once, all
+  // of them. In the latter's requests the group is 0 and channels count on through the groups.
   virtual const Panels& panels() const = 0;
   // Bands of a phase in each image.
   virtual const std::vector<Band>& bands(int64_t phase) const = 0;

@@ -12,28 +12,8 @@
 namespace fastconv::cpu {
 namespace {
 
-// Cache budgets of one thread: slab, sums and the panel part in use fit a 1 MiB second level.
-constexpr int64_t kSlabBytes = 256 << 10;
-constexpr int64_t kSumsBytes = 128 << 10;
+// With slab and sums (RowsPerBand) the panel part in use fits a 1 MiB second level of cache.
 constexpr int64_t kPanelBytes = 256 << 10;
-
-// Enough items for threads to even out what each lost to other processes.
-constexpr int64_t kItemsPerThread = 4;
-
-int64_t RowsPerBand(const Phase& phase, const Slab& slab, int64_t sums_row_bytes, int64_t acc_bytes,
-                    int64_t images, int num_threads) {
-  int64_t rows = phase.rows;
-  const int64_t wanted_items = kItemsPerThread * num_threads;
-  if (images < wanted_items) {
-    const int64_t bands = (wanted_items + images - 1) / images;
-    rows = std::max<int64_t>(rows / bands, 1);
-  }
-  rows = std::min(rows, std::max<int64_t>(kSumsBytes / sums_row_bytes, 1));
-  while (rows > 1 && slab.elements(rows) * acc_bytes > kSlabBytes) --rows;
-  // Equal bands.
-  const int64_t bands = (phase.rows + rows - 1) / rows;
-  return (phase.rows + bands - 1) / bands;
-}
 
 class ImplicitGemm final : public TapAlgorithm {
  public:
@@ -96,9 +76,8 @@ ImplicitGemm::ImplicitGemm(TapProblem problem)
       part.depth += static_cast<int64_t>(phase.taps.size()) * chunks.length(c);
     }
     const Slab& slab = part.chunks.front().slab;  // the first chunk is the largest
-    const int64_t rows =
-        RowsPerBand(phase, slab, phase.cols * sums_pixel * acc_bytes_, acc_bytes_,
-                    std::max<int64_t>(problem_.batch * problem_.groups, 1), problem_.num_threads);
+    const int64_t rows = RowsPerBand(phase, slab, phase.cols * sums_pixel * acc_bytes_, acc_bytes_,
+                                     problem_.batch * problem_.groups, problem_.num_threads);
     part.bands = problem_.split(phase, rows);
     for (const Band& band : part.bands) {
       slab_elements = std::max(slab_elements, slab.elements(band.rows));

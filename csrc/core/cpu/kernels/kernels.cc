@@ -16,6 +16,14 @@ void ConvRows(const ConvRowsArgs& args);
 template <class Acc>
 void FilterGrad(const FilterGradArgs& args);
 
+// grouped.cc
+template <class Acc>
+void SpreadGroups(const SpreadGroupsArgs& args);
+template <class Acc>
+void GroupedRows(const GroupedRowsArgs& args);
+template <class Acc>
+void GroupedFilterGrad(const GroupedFilterGradArgs& args);
+
 namespace {
 
 constexpr Isa kIsa = FASTCONV_VECTOR_BYTES == 64   ? Isa::kAvx512
@@ -33,6 +41,9 @@ constexpr Kernels TableOf(DataType dtype) {
           AddRows<Acc>,
           ConvRows<Acc>,
           FilterGrad<Acc>,
+          SpreadGroups<Acc>,
+          GroupedRows<Acc>,
+          GroupedFilterGrad<Acc>,
           TransformTiles<Acc, DataTransform>,
           TransformTiles<Acc, FilterTransform<3>>,
           TransformTiles<Acc, OutputTransform<4>>,

@@ -99,6 +99,48 @@ struct FilterGradArgs {
   int64_t images, rows, cols;
 };
 
+// ---- convolutions of narrow groups, lanes across groups (grouped.h) -------------------------
+
+// Gives each output channel inputs of its own: for out = first_out + lane, lane < channels,
+//   dst[pixel][i][lane] = src[pixel][(out / out_per_group - g) * in_per_group + i],
+// g the group of first_out. Two vectors past the end of src may be read. Acc.
+struct SpreadGroupsArgs {
+  const void* src;
+  int64_t src_stride;
+  void* dst;
+  int64_t pixels, in_per_group, out_per_group;
+  int64_t first_out, channels, width;
+};
+
+// acc[i][j][lane] = sum over e of
+//   slab[i * row_stride + j * pixel_stride + elements[e].offset + lane] * panel[e][lane],
+// lanes [0, vectors * lanes); a Run of one vector per element.
+struct GroupedRowsArgs {
+  const void* slab;  // Acc
+  int64_t row_stride, pixel_stride;
+  const Run* elements;
+  int64_t num_elements;
+  FilledRows filled;
+  const void* panel;  // Acc, rows panel_stride apart
+  int64_t panel_stride;
+  int64_t vectors;  // 1 or 2
+  void* acc;        // Acc [rows][cols][width]
+  int64_t rows, cols;
+};
+
+// acc[e][lane] += sum over i, j of
+//   slab[i * row_stride + j * pixel_stride + elements[e].offset + lane] * dz[i][j][lane].
+struct GroupedFilterGradArgs {
+  const void* slab;  // Acc
+  int64_t row_stride, pixel_stride;
+  const Run* elements;
+  int64_t num_elements;
+  const void* dz;   // Acc [rows][cols][width]
+  int64_t vectors;  // 1 or 2
+  void* acc;        // Acc [num_elements][width]
+  int64_t rows, cols;
+};
+
 // ---- Winograd's tile transforms -------------------------------------------------------------
 
 // A row of tiles, each transformed alone (winograd.h): point (i, j) of a tile is a row of
@@ -225,6 +267,9 @@ struct Kernels {
   void (*add_rows)(const AddRowsArgs&);
   void (*conv_rows)(const ConvRowsArgs&);
   void (*filter_grad)(const FilterGradArgs&);
+  void (*spread_groups)(const SpreadGroupsArgs&);
+  void (*grouped_rows)(const GroupedRowsArgs&);
+  void (*grouped_filter_grad)(const GroupedFilterGradArgs&);
   void (*winograd_data)(const TileTransformArgs&);           // 6x6 inputs -> 6x6
   void (*winograd_filter)(const TileTransformArgs&);         // 3x3 taps -> 6x6
   void (*winograd_output)(const TileTransformArgs&);         // 6x6 -> 4x4 outputs
