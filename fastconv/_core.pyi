@@ -35,6 +35,7 @@ def explain_conv2d(
     explicit_paddings: Sequence[int] = (),
     activation: Literal["linear", "relu", "leaky_relu"] = "linear",
     negative_slope: float = 0.0,
+    dropout: Literal["none", "elements", "channels"] = "none",
     pool_size: Sequence[int] = (),
     pool_strides: Sequence[int] = (),
     pool_padding: Literal["VALID", "SAME"] = "VALID",

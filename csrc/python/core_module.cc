@@ -132,8 +132,9 @@ PYBIND11_MODULE(_core, module) {
          bool bias, bool batch_statistics, std::vector<int64_t> strides,
          std::vector<int64_t> dilations, const std::string& padding,
          std::vector<int64_t> explicit_paddings, const std::string& activation,
-         float negative_slope, std::vector<int64_t> pool_size, std::vector<int64_t> pool_strides,
-         const std::string& pool_padding, const std::string& code_type) {
+         float negative_slope, const std::string& dropout, std::vector<int64_t> pool_size,
+         std::vector<int64_t> pool_strides, const std::string& pool_padding,
+         const std::string& code_type) {
         KeywordAttrs attrs;
         attrs.ints = {{"strides", std::move(strides)},
                       {"dilations", std::move(dilations)},
@@ -143,6 +144,7 @@ PYBIND11_MODULE(_core, module) {
         attrs.floats = {{"negative_slope", negative_slope}};
         attrs.strings = {{"padding", padding},
                          {"activation", activation},
+                         {"dropout", dropout},
                          {"pool_padding", pool_padding},
                          {"code_type", code_type}};
         return Explain(std::move(x_shape), std::move(filter_shape), dtype, bias, batch_statistics,
@@ -153,7 +155,8 @@ PYBIND11_MODULE(_core, module) {
       py::arg("strides") = std::vector<int64_t>{1, 1},
       py::arg("dilations") = std::vector<int64_t>{1, 1}, py::arg("padding") = "VALID",
       py::arg("explicit_paddings") = std::vector<int64_t>{}, py::arg("activation") = "linear",
-      py::arg("negative_slope") = 0.0f, py::arg("pool_size") = std::vector<int64_t>{},
+      py::arg("negative_slope") = 0.0f, py::arg("dropout") = "none",
+      py::arg("pool_size") = std::vector<int64_t>{},
       py::arg("pool_strides") = std::vector<int64_t>{}, py::arg("pool_padding") = "VALID",
       py::arg("code_type") = "uint8",
       "The implementations of each pass in order of preference, as (pass, implementation, "
