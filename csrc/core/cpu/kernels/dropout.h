@@ -20,15 +20,27 @@ struct PhiloxWords {
   U64 word[4];
 };
 
-FASTCONV_ALWAYS_INLINE PhiloxWords Philox(PhiloxWords c, uint32_t key0, uint32_t key1) {
+// The keys of the rounds, in memory: an instruction broadcasts them on the way.
+constexpr int kPhiloxRounds = 10;
+struct PhiloxKeys {
+  PhiloxKeys(uint32_t key0, uint32_t key1) {
+    for (auto& keys : round) {
+      keys[0] = key0;
+      keys[1] = key1;
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
+    }
+  }
+  uint64_t round[kPhiloxRounds][2];
+};
+
+FASTCONV_ALWAYS_INLINE PhiloxWords Philox(PhiloxWords c, const PhiloxKeys& keys) {
 #pragma GCC unroll 10
-  for (int round = 0; round < 10; ++round) {
+  for (int i = 0; i < kPhiloxRounds; ++i) {
     const U64 product0 = MultiplyLowerHalves(c.word[0], 0xD2511F53u);
     const U64 product1 = MultiplyLowerHalves(c.word[2], 0xCD9E8D57u);
-    c = {{(product1 >> 32) ^ c.word[1] ^ key0, product1, (product0 >> 32) ^ c.word[3] ^ key1,
-          product0}};
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
+    c = {{(product1 >> 32) ^ c.word[1] ^ keys.round[i][0], product1,
+          (product0 >> 32) ^ c.word[3] ^ keys.round[i][1], product0}};
   }
   return c;
 }
@@ -60,7 +72,7 @@ DropoutStream MakeDropoutStream(const DropoutSpec& spec) {
   };
   const PhiloxWords mix = Philox({{lanes(spec.seed[0], 0), lanes(spec.seed[0], 32),
                                    lanes(spec.seed[1], 0), lanes(spec.seed[1], 32)}},
-                                 0x3EC8F720u, 0x02461E29u);
+                                 PhiloxKeys(0x3EC8F720u, 0x02461E29u));
   const auto word = [&mix](int i) { return static_cast<uint32_t>(mix.word[i][0]); };
   const double bits =
       RoundedTo<T, Acc>(spec.rate) * static_cast<double>(int64_t{1} << kMantissaBits<T>);
@@ -79,7 +91,9 @@ class DropoutMask {
   static constexpr int64_t kPiece = 512;
 
   explicit DropoutMask(const DropoutStream& stream)
-      : stream_(stream), threshold_(Mask<Acc>{} + static_cast<Integer>(stream.threshold)) {}
+      : keys_(stream.key[0], stream.key[1]),
+        upper_{U64{} + stream.counter[0], U64{} + stream.counter[1]},
+        threshold_(Mask<Acc>{} + static_cast<Integer>(stream.threshold)) {}
 
   // For the numbers [first, first + count), count at most kPiece; to be read in whole vectors.
   const Integer* Draw(int64_t first, int64_t count) {
@@ -95,9 +109,7 @@ class DropoutMask {
 
   FASTCONV_ALWAYS_INLINE void DrawVectors(int64_t counter, Integer* keep) const {
     const U64 low = LaneNumbers() + static_cast<uint64_t>(counter);
-    const PhiloxWords c =
-        Philox({{low, low >> 32, U64{} + stream_.counter[0], U64{} + stream_.counter[1]}},
-               stream_.key[0], stream_.key[1]);
+    const PhiloxWords c = Philox({{low, low >> 32, upper_[0], upper_[1]}}, keys_);
     const U64 first = Pair(c.word[0], c.word[1]), second = Pair(c.word[2], c.word[3]);
     StoreVector(keep, Keep(InterleaveLower(first, second)));
     StoreVector(keep + kLanes<Acc>, Keep(InterleaveUpper(first, second)));
@@ -115,7 +127,8 @@ class DropoutMask {
     return (BitCast<Mask<Acc>>(words) & kBits) >= threshold_;
   }
 
-  const DropoutStream& stream_;
+  const PhiloxKeys keys_;
+  const U64 upper_[2];  // words of the counter
   const Mask<Acc> threshold_;
   // A piece, where it begins in its first counter, the rest of the last vectors, and what a reader
   // of whole vectors loads beyond.

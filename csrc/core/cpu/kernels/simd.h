@@ -255,20 +255,54 @@ FASTCONV_ALWAYS_INLINE void StoreFirst(T* p, V v, int64_t count) {
   count >= lanes ? Store(p, v) : StoreTail(p, v, count);
 }
 
+// Between the integers of masks and codes. GCC 12 takes conversions of bytes apart, lane by lane.
+template <class Acc, class Codes>
+FASTCONV_ALWAYS_INLINE Mask<Acc> WidenedCodes(Codes codes) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(Codes) == 16 && sizeof(Acc) == 4) {
+    return (Mask<Acc>)_mm512_cvtepu8_epi32((__m128i)codes);
+  }
+#elif defined(__AVX2__)
+  if constexpr (sizeof(Codes) == 8 && sizeof(Acc) == 4) {
+    return (Mask<Acc>)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(BitCast<int64_t>(codes)));
+  }
+#endif
+  return __builtin_convertvector(codes, Mask<Acc>);
+}
+
+template <class Acc, class Codes>
+FASTCONV_ALWAYS_INLINE Codes NarrowedCodes(Mask<Acc> v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(Codes) == 16 && sizeof(Acc) == 4) {
+    return (Codes)_mm512_cvtepi32_epi8((__m512i)v);
+  }
+#elif defined(__AVX2__)
+  if constexpr (sizeof(Codes) == 8 && sizeof(Acc) == 4) {
+    // The lowest byte of each lane, by halves.
+    const __m256i bytes = _mm256_shuffle_epi8(
+        (__m256i)v, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
+                                     4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+    return BitCast<Codes>(_mm_cvtsi128_si64(
+        _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1))));
+  }
+#endif
+  return __builtin_convertvector(v, Codes);
+}
+
 // Codes of pooled cells (uint8_t, int32_t) as masks' integers, and back.
 template <class Acc, class Code>
 FASTCONV_ALWAYS_INLINE Mask<Acc> LoadCodes(const Code* p, int64_t count) {
   typedef Code Codes __attribute__((vector_size(sizeof(Code) * kLanes<Acc>)));
-  if (count >= kLanes<Acc>) return __builtin_convertvector(LoadVector<Codes>(p), Mask<Acc>);
+  if (count >= kLanes<Acc>) return WidenedCodes<Acc>(LoadVector<Codes>(p));
   Codes codes = {};
   for (int64_t i = 0; i < count; ++i) codes[i] = p[i];
-  return __builtin_convertvector(codes, Mask<Acc>);
+  return WidenedCodes<Acc>(codes);
 }
 
 template <class Acc, class Code>
 FASTCONV_ALWAYS_INLINE void StoreCodes(Code* p, Mask<Acc> v, int64_t count) {
   typedef Code Codes __attribute__((vector_size(sizeof(Code) * kLanes<Acc>)));
-  const Codes codes = __builtin_convertvector(v, Codes);
+  const Codes codes = NarrowedCodes<Acc, Codes>(v);
   if (count >= kLanes<Acc>) return StoreVector(p, codes);
   for (int64_t i = 0; i < count; ++i) p[i] = codes[i];
 }
