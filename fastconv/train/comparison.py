@@ -82,7 +82,8 @@ class Comparison:
 def compare_builds(system, dataset, epochs, batch_size, seed):
     """Trains the stock build of a system, then the fastconv build, compiled as Keras does.
 
-    Both start from the same weights and see the same images and dropout masks in the same order.
+    Both start from the same weights and see the same images in the same order; without XLA, dropout
+    drops the same values, too.
 
     Args:
         system: string, a key of `fastconv.models.SYSTEMS` with a categorical loss.
