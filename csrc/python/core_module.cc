@@ -100,6 +100,7 @@ std::vector<Explanation> Explain(std::vector<int64_t> x_shape, std::vector<int64
   const Window2D& window = problem.conv.window;
   ThrowIfError(block.MakeEpilogue(window.h.out, window.w.out, &problem.epilogue));
   problem.epilogue.has_bias = bias;
+  problem.epilogue.dropout.kind = block.dropout;
   problem.batch_statistics = batch_statistics;
   std::vector<Explanation> explanations;
   for (Conv2DPass pass :
