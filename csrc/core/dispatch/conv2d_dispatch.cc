@@ -6,6 +6,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu/conv2d/passes.h"
+#include "core/cpu/few_outputs/few_outputs.h"
 #include "core/cpu/grouped/grouped.h"
 #include "core/cpu/implicit_gemm/implicit_gemm.h"
 #include "core/cpu/kernels/kernels.h"
@@ -20,7 +21,7 @@ using MakePlan = std::unique_ptr<Conv2DPlan> (*)(const char* name, const cpu::Ke
                                                  int num_threads);
 
 struct Implementation {
-  const char* name;
+  std::string name;
   Isa isa;
   // Empty, or why this implementation is not able to do the problem.
   std::string (*inability)(const FusedConv2DProblem& problem);
@@ -50,37 +51,48 @@ std::unique_ptr<Conv2DPlan> BackwardFilter(const char* name, const cpu::Kernels&
   return cpu::MakeBackwardFilter(name, kernels, problem, num_threads, make_algorithm);
 }
 
-// Best first; the last one takes everything.
-std::vector<Implementation> ListOf(MakePlan winograd, MakePlan grouped, MakePlan implicit_gemm) {
-  const auto winograd_on = [winograd](const char* name, Isa isa) {
-    return Implementation{name, isa, cpu::WinogradInability, cpu::WinogradDisadvantage, winograd};
-  };
-  const auto grouped_on = [grouped](const char* name, Isa isa) {
-    return Implementation{name, isa, cpu::GroupedInability, cpu::GroupedDisadvantage, grouped};
-  };
-  const auto implicit_gemm_on = [implicit_gemm](const char* name, Isa isa) {
-    return Implementation{name, isa, NoInability, NoDisadvantage, implicit_gemm};
-  };
-  return {winograd_on("winograd:avx512", Isa::kAvx512),
-          grouped_on("grouped:avx512", Isa::kAvx512),
-          implicit_gemm_on("implicit_gemm:avx512", Isa::kAvx512),
-          winograd_on("winograd:avx2", Isa::kAvx2),
-          grouped_on("grouped:avx2", Isa::kAvx2),
-          implicit_gemm_on("implicit_gemm:avx2", Isa::kAvx2),
-          winograd_on("winograd:baseline", Isa::kBaseline),
-          grouped_on("grouped:baseline", Isa::kBaseline),
-          implicit_gemm_on("implicit_gemm:baseline", Isa::kBaseline)};
+// An algorithm of one pass.
+struct Algorithm {
+  std::string name;
+  decltype(Implementation::inability) inability;
+  decltype(Implementation::disadvantage) disadvantage;
+  MakePlan make;
+};
+
+// `algorithms`, best first and the last one takes everything, for each instruction set.
+std::vector<Implementation> ListOf(const std::vector<Algorithm>& algorithms) {
+  std::vector<Implementation> implementations;
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2, Isa::kBaseline}) {
+    for (const Algorithm& algorithm : algorithms) {
+      implementations.push_back({algorithm.name + ":" + Name(isa), isa, algorithm.inability,
+                                 algorithm.disadvantage, algorithm.make});
+    }
+  }
+  return implementations;
 }
 
 const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
-  static const std::vector<Implementation> forward =
-      ListOf(Forward<cpu::MakeWinograd>, Forward<cpu::MakeGrouped>, Forward<cpu::MakeImplicitGemm>);
-  static const std::vector<Implementation> backward_input =
-      ListOf(BackwardInput<cpu::MakeWinograd>, BackwardInput<cpu::MakeGrouped>,
-             BackwardInput<cpu::MakeImplicitGemm>);
-  static const std::vector<Implementation> backward_filter = ListOf(
-      BackwardFilter<cpu::MakeWinogradFilterGrad>, BackwardFilter<cpu::MakeGroupedFilterGrad>,
-      BackwardFilter<cpu::MakeImplicitGemmFilterGrad>);
+  static const std::vector<Implementation> forward = ListOf(
+      {{"winograd", cpu::WinogradInability, cpu::WinogradDisadvantage, Forward<cpu::MakeWinograd>},
+       {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage, Forward<cpu::MakeGrouped>},
+       {"few_outputs", cpu::FewOutputsForwardInability, cpu::FewOutputsDisadvantage,
+        Forward<cpu::MakeFewOutputs>},
+       {"implicit_gemm", NoInability, NoDisadvantage, Forward<cpu::MakeImplicitGemm>}});
+  static const std::vector<Implementation> backward_input = ListOf(
+      {{"winograd", cpu::WinogradInability, cpu::WinogradDisadvantage,
+        BackwardInput<cpu::MakeWinograd>},
+       {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage,
+        BackwardInput<cpu::MakeGrouped>},
+       {"few_outputs", cpu::FewOutputsBackwardInputInability, cpu::FewOutputsDisadvantage,
+        BackwardInput<cpu::MakeFewOutputs>},
+       {"implicit_gemm", NoInability, NoDisadvantage, BackwardInput<cpu::MakeImplicitGemm>}});
+  static const std::vector<Implementation> backward_filter =
+      ListOf({{"winograd", cpu::WinogradInability, cpu::WinogradDisadvantage,
+               BackwardFilter<cpu::MakeWinogradFilterGrad>},
+              {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage,
+               BackwardFilter<cpu::MakeGroupedFilterGrad>},
+              {"implicit_gemm", NoInability, NoDisadvantage,
+               BackwardFilter<cpu::MakeImplicitGemmFilterGrad>}});
   switch (pass) {
     case Conv2DPass::kForward:
       return forward;
@@ -147,8 +159,9 @@ Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int nu
                                               : implementation == candidate.name &&
                                                     Inability(candidate, problem).empty();
     if (!takes) continue;
-    *plan = candidate.make(candidate.name, cpu::GetKernels(candidate.isa, problem.conv.dtype),
-                           problem, num_threads);
+    *plan =
+        candidate.make(candidate.name.c_str(), cpu::GetKernels(candidate.isa, problem.conv.dtype),
+                       problem, num_threads);
     return Status();
   }
   return Status(StatusCode::kInternal,

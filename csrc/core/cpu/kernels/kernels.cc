@@ -3,6 +3,7 @@
 #include "core/cpu/kernels/batch_norm.h"
 #include "core/cpu/kernels/copy.h"
 #include "core/cpu/kernels/dropout.h"
+#include "core/cpu/kernels/few_outputs.h"
 #include "core/cpu/kernels/pointwise.h"
 #include "core/cpu/kernels/pooling.h"
 #include "core/cpu/kernels/simd.h"
@@ -44,6 +45,7 @@ constexpr Kernels TableOf(DataType dtype) {
           SpreadGroups<Acc>,
           GroupedRows<Acc>,
           GroupedFilterGrad<Acc>,
+          AddTaps<Acc>,
           TransformTiles<Acc, DataTransform>,
           TransformTiles<Acc, FilterTransform<3>>,
           TransformTiles<Acc, OutputTransform<4>>,

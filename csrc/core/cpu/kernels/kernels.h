@@ -141,6 +141,22 @@ struct GroupedFilterGradArgs {
   int64_t rows, cols;
 };
 
+// ---- convolutions to few channels (few_outputs.h) -------------------------------------------
+
+constexpr int64_t kAddTapsChannels = 4;
+
+// acc[i][j][0, kAddTapsChannels) (+)= sum over t of
+//   products[i * row_stride + j * pixel_stride + offsets[t] + 0, kAddTapsChannels).
+struct AddTapsArgs {
+  const void* products;  // Acc
+  int64_t row_stride, pixel_stride;
+  const int64_t* offsets;
+  int64_t num_taps;
+  void* acc;  // Acc [rows][cols][kAddTapsChannels]
+  int64_t rows, cols;
+  bool accumulate;
+};
+
 // ---- Winograd's tile transforms -------------------------------------------------------------
 
 // A row of tiles, each transformed alone (winograd.h): point (i, j) of a tile is a row of
@@ -270,6 +286,7 @@ struct Kernels {
   void (*spread_groups)(const SpreadGroupsArgs&);
   void (*grouped_rows)(const GroupedRowsArgs&);
   void (*grouped_filter_grad)(const GroupedFilterGradArgs&);
+  void (*add_taps)(const AddTapsArgs&);
   void (*winograd_data)(const TileTransformArgs&);           // 6x6 inputs -> 6x6
   void (*winograd_filter)(const TileTransformArgs&);         // 3x3 taps -> 6x6
   void (*winograd_output)(const TileTransformArgs&);         // 6x6 -> 4x4 outputs
