@@ -1,1 +1,1 @@
-"""Measurements of fastconv; `python -m benchmarks` lists them."""
+"""Measurements of fastconv; `python -m benchmarks` runs them all. See docs/benchmarks.md."""

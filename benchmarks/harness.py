@@ -6,11 +6,8 @@ them; ratios are formed within a round before they are summarised.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import os
-import pathlib
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,37 +119,14 @@ def _median_interval(count: int) -> tuple[int, float]:
         rank += 1
 
 
-def machine() -> dict[str, object]:
-    """Describes what the times were taken on: hardware, versions, state of the source."""
-    import fastconv
-
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
-        "system": platform.platform(),
-        "commit": _commit(),
-        **fastconv.info(),
-    }
+def geometric_mean(values: Sequence[float]) -> float:
+    """Returns the mean that treats a ratio and its inverse alike."""
+    return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
-def _cpu_model() -> str:
-    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.machine()
-
-
-def _commit() -> str:
-    """Returns the commit of this source folder, marked where files differ from it."""
-    try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=pathlib.Path(__file__).parent,
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+def record(value: Summary | Ratio) -> dict[str, object]:
+    """Returns statistics as plain data, a ratio's verdict with them."""
+    fields = dataclasses.asdict(value)
+    if isinstance(value, Ratio):
+        fields.update(within_noise=value.within_noise, verdict=value.verdict)
+    return fields

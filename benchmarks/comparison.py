@@ -1,0 +1,126 @@
+"""Compares the variants of a step on whole systems; `train_step` and `inference` share it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import keras
+
+from benchmarks import command, harness, report, systems
+from fastconv import models
+
+RATIOS = (
+    ("stock plain", "fastconv default"),
+    ("stock default", "fastconv default"),
+    ("stock XLA", "fastconv default"),
+    ("stock plain", "fastconv plain"),
+    ("stock XLA", "fastconv XLA"),
+    ("PyTorch", "fastconv default"),
+)
+# Traces and compiles, and lets the allocators settle.
+WARM_UP_STEPS = 3
+
+
+def measure(options, make_step, torch_step):
+    """Times all variants of every system.
+
+    Args:
+        options: the command line's.
+        make_step: `systems.training_step` or `systems.prediction_step`.
+        torch_step: name of the function of `benchmarks.torch_systems` that makes PyTorch's step.
+
+    Returns:
+        Dict of `torch`, PyTorch's version or why it is absent, and the systems' results.
+    """
+    keras.config.set_dtype_policy(options.dtype_policy)
+    torch_systems, torch_note = _torch(options)
+    results = []
+    for name in options.systems:
+        system = models.SYSTEMS[name]
+        size = options.batch or system.batch_size
+        command.progress(f"{name}, batches of {size}, {options.dtype_policy}")
+        steps, defaults = systems.variants(system, size, make_step)
+        if torch_systems:
+            steps["PyTorch"] = getattr(torch_systems, torch_step)(
+                system, *systems.batch(system, size)
+            )
+        seconds = harness.interleave(
+            steps, options.rounds, options.steps, WARM_UP_STEPS, command.progress
+        )
+        results.append({"system": name, "batch": size, **summarise(seconds, defaults)})
+    return {"torch": torch_note, "systems": results}
+
+
+def summarise(seconds, defaults):
+    """Returns times and ratios with their statistics; `defaults` resolves "default"."""
+    ratios = {}
+    for slow, fast in RATIOS:
+        measured = [defaults.get(name, name) for name in (slow, fast)]
+        if all(name in seconds for name in measured):
+            ratio = harness.Ratio.of(*(seconds[name] for name in measured))
+            ratios[f"{slow} / {fast}"] = harness.record(ratio)
+    return {
+        "defaults": defaults,
+        "seconds_per_step": seconds,
+        "summaries": {
+            name: harness.record(harness.Summary.of(values)) for name, values in seconds.items()
+        },
+        "ratios": ratios,
+    }
+
+
+def _torch(options):
+    if importlib.util.find_spec("torch") is None:
+        return None, "PyTorch is not installed: its row is absent."
+    if options.dtype_policy != "float32":
+        return None, "PyTorch is measured in float32 only: its row is absent."
+    from benchmarks import torch_systems
+
+    return torch_systems, f"PyTorch {torch_systems.VERSION}, eager, channels_last."
+
+
+def markdown(results):
+    """Returns a table of times and one of ratios, with geometric means."""
+    rows = results["systems"]
+    names = list(rows[0]["summaries"])
+    times = report.table(
+        ["system, batch", *(f"{name}, ms" for name in names)],
+        [
+            [_label(row), *(report.milliseconds(row["summaries"][name]) for name in names)]
+            for row in rows
+        ],
+    )
+    pairs = list(rows[0]["ratios"])
+    ratios = report.table(
+        ["system, batch", *pairs],
+        [
+            *(
+                [_label(row), *(report.ratio(row["ratios"][pair]) for pair in pairs)]
+                for row in rows
+            ),
+            [
+                "geometric mean",
+                *(f"{mean:.2f}" for mean in geometric_means(rows, pairs).values()),
+            ],
+        ],
+    )
+    chosen = sorted({f"{d} is {v}" for row in rows for d, v in row["defaults"].items()})
+    return (
+        "Medians and quartiles of a step:\n\n"
+        f"{times}\n"
+        "Ratios of times, above 1 where the second is faster, with an interval for the median:\n\n"
+        f"{ratios}\n"
+        f"Keras's default: {', '.join(chosen)}. {results['torch']}\n"
+    )
+
+
+def geometric_means(rows, pairs):
+    """Returns the means over the systems of the median ratios."""
+    return {
+        pair: harness.geometric_mean([row["ratios"][pair]["median"] for row in rows])
+        for pair in pairs
+    }
+
+
+def _label(row):
+    return f"{row['system']}, {row['batch']}"
