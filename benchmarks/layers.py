@@ -1,12 +1,13 @@
 """Times single convolutions: fastconv's ops against TensorFlow's, forward and both gradients.
 
 The convolutions are those of the documented systems at their batch sizes, each shape once, and
-those of layers.txt. "forward" is the bare convolution, "block" the convolution with bias and relu;
-"input gradient" and "filter gradient" are the gradients of the bare convolution, each alone. All
-run in `tf.function` without XLA, in turn. GFLOP/s count the multiplications and additions of the
-definition, whatever the algorithm does: Winograd's needs fewer, so that its share of the roofline
-can exceed 100 %. The roofline is the lesser of the machine's largest matrix product and of its copying
-speed times the operations per byte of the tensors; both are measured first.
+those of layers.txt. "forward" is the bare convolution, "block" the convolution with bias and
+relu; "input gradient" and "filter gradient" are the gradients of the bare convolution, each
+alone. All run in `tf.function` without XLA, in turn. GFLOP/s count the multiplications and
+additions of the definition, whatever the algorithm does: Winograd's needs fewer, so that its
+share of the roofline can exceed 100 %. The roofline is the lesser of the machine's largest matrix
+product and of its copying speed times the operations per byte of the tensors; both are measured
+first.
 """
 
 from __future__ import annotations

@@ -135,5 +135,5 @@ def batches(results, path):
 def _finish(figure, axes, path):
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(y=0.12)
-    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=130)

@@ -74,8 +74,15 @@ def test_equal_times_are_within_noise(harness):
     assert ratio.verdict == "within noise"
 
 
+def test_geometric_mean_treats_a_ratio_and_its_inverse_alike(harness):
+    assert harness.geometric_mean([2, 8]) == pytest.approx(4)
+    assert harness.geometric_mean([5, 1 / 5]) == pytest.approx(1)
+
+
 def test_machine_names_hardware_versions_and_source(harness):
-    machine = harness.machine()
-    assert machine["cores"] >= 1
+    from benchmarks import machine
+
+    described = machine.describe()
+    assert described["cores"] >= 1
     for name in ("cpu", "commit", "tensorflow", "keras", "fastconv", "isa"):
-        assert machine[name]
+        assert described[name]
