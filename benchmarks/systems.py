@@ -91,7 +91,8 @@ def prediction_step(system, model, jit_compile, x, y):
     model.compile(jit_compile=jit_compile)
     model.make_predict_function()
     batches = _repeated((x,))
-    return lambda: model.predict_function(batches).numpy()
+    # Unlike the train function, it takes a list of batches.
+    return lambda: model.predict_function([next(batches)]).numpy()
 
 
 def _repeated(arrays):
