@@ -36,7 +36,7 @@ struct Loop {
 
   void Wait() {
     // Workers usually finish within microseconds of each other: look before sleeping.
-    for (int spin = 0; spin < 2000; ++spin) {
+    for (int spin = 0; spin < 20000; ++spin) {
       if (finished.load(std::memory_order_acquire) == items) return;
 #if defined(__x86_64__)
       __builtin_ia32_pause();

@@ -166,21 +166,27 @@ bool IsWinograd(const std::string& implementation) {
   return implementation.rfind("winograd", 0) == 0;
 }
 
-Expectation WinogradExpectation(Expectation expected, const std::vector<double>& values) {
+Expectation WinogradExpectation(DataType type, Expectation expected,
+                                const std::vector<double>& values) {
   double squares = 0;
   for (double value : values) squares += value * value;
   const double rms = values.empty() ? 0 : std::sqrt(squares / static_cast<double>(values.size()));
-  expected.bounds.assign(expected.values.size(), kWinogradPeak * kWinogradNormBound * rms);
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    expected.bounds[i] =
+        StoredBound(type, expected.values[i], kWinogradPeak * kWinogradNormBound * rms);
+  }
   return expected;
 }
 
-BlockExpectation WinogradExpectation(BlockExpectation expected, const std::vector<double>& values) {
-  expected.y = WinogradExpectation(std::move(expected.y), values);
-  expected.map = WinogradExpectation(std::move(expected.map), values);
+BlockExpectation WinogradExpectation(DataType type, BlockExpectation expected,
+                                     const std::vector<double>& values) {
+  expected.y = WinogradExpectation(type, std::move(expected.y), values);
+  // The map before it is stored.
+  expected.map = WinogradExpectation(DataType::kFloat64, std::move(expected.map), values);
   return expected;
 }
 
-::testing::AssertionResult MatchesInNorm(const std::vector<double>& expected,
+::testing::AssertionResult MatchesInNorm(DataType type, const std::vector<double>& expected,
                                          const std::vector<double>& actual) {
   if (actual.size() != expected.size()) {
     return ::testing::AssertionFailure()
@@ -191,13 +197,14 @@ BlockExpectation WinogradExpectation(BlockExpectation expected, const std::vecto
     error += (actual[index] - expected[index]) * (actual[index] - expected[index]);
     norm += expected[index] * expected[index];
   }
+  const double bound = StoredNormBound(type, kWinogradNormBound);
   // Written so that NaN fails.
-  if (std::sqrt(error) <= kWinogradNormBound * std::sqrt(norm)) {
+  if (std::sqrt(error) <= bound * std::sqrt(norm)) {
     return ::testing::AssertionSuccess();
   }
   return ::testing::AssertionFailure()
          << "relative error in the L2 norm " << std::sqrt(error / norm) << " instead of at most "
-         << kWinogradNormBound;
+         << bound;
 }
 
 std::vector<double> ConvolutionOutput(const FusedConv2DProblem& problem,

@@ -66,10 +66,12 @@ Conv2DOutputs RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem,
 bool IsWinograd(const std::string& implementation);
 // The expectation of a sum of products, for Winograd: bounds from the root mean square of `values`,
 // which are the expected ones before activation and pooling.
-Expectation WinogradExpectation(Expectation expected, const std::vector<double>& values);
-BlockExpectation WinogradExpectation(BlockExpectation expected, const std::vector<double>& values);
+Expectation WinogradExpectation(DataType type, Expectation expected,
+                                const std::vector<double>& values);
+BlockExpectation WinogradExpectation(DataType type, BlockExpectation expected,
+                                     const std::vector<double>& values);
 // The relative L2 norm of the error.
-::testing::AssertionResult MatchesInNorm(const std::vector<double>& expected,
+::testing::AssertionResult MatchesInNorm(DataType type, const std::vector<double>& expected,
                                          const std::vector<double>& actual);
 // The convolution's output with bias, before activation and pooling.
 std::vector<double> ConvolutionOutput(const FusedConv2DProblem& problem,

@@ -112,10 +112,10 @@ TEST_P(Conv2DTest, Forward) {
       Regime regime = scenario.regime;
       if (IsWinograd(name)) {
         const std::vector<double> z = ConvolutionOutput(problem, scenario.inputs);
-        expected = WinogradExpectation(std::move(expected), z);
+        expected = WinogradExpectation(problem.conv.dtype, std::move(expected), z);
         regime = Regime::kRandom;
         if (problem.epilogue.activation == Activation::kLinear && !problem.epilogue.pool.enabled) {
-          EXPECT_TRUE(MatchesInNorm(z, outputs.y)) << "y";
+          EXPECT_TRUE(MatchesInNorm(problem.conv.dtype, z, outputs.y)) << "y";
         }
       }
       EXPECT_TRUE(BoundsAreMeaningful(expected.y));
@@ -131,12 +131,12 @@ TEST_P(Conv2DTest, Forward) {
 }
 
 // A gradient is a sum of products without anything after it.
-void CheckGradient(const std::string& implementation, Expectation expected,
+void CheckGradient(DataType type, const std::string& implementation, Expectation expected,
                    const std::vector<double>& actual) {
   if (IsWinograd(implementation)) {
-    EXPECT_TRUE(MatchesInNorm(expected.values, actual));
+    EXPECT_TRUE(MatchesInNorm(type, expected.values, actual));
     const std::vector<double> values = expected.values;
-    expected = WinogradExpectation(std::move(expected), values);
+    expected = WinogradExpectation(type, std::move(expected), values);
   }
   EXPECT_TRUE(BoundsAreMeaningful(expected));
   EXPECT_TRUE(Matches(expected, actual));
@@ -147,7 +147,7 @@ TEST_P(Conv2DTest, BackwardInput) {
     const Conv2DPass pass = Conv2DPass::kBackwardInput;
     for (const std::string& name : ImplementationsOf(pass, scenario.problem, ActiveIsa())) {
       SCOPED_TRACE(name + ": dx");
-      CheckGradient(name, scenario.expected.dx,
+      CheckGradient(scenario.problem.conv.dtype, name, scenario.expected.dx,
                     RunConv2D(pass, scenario.problem, scenario.inputs, pool, fill, name).dx);
     }
   });
@@ -161,7 +161,7 @@ TEST_P(Conv2DTest, BackwardFilter) {
       SCOPED_TRACE(name + ": dfilter, dbias");
       const Conv2DOutputs outputs =
           RunConv2D(pass, scenario.problem, scenario.inputs, pool, fill, name);
-      CheckGradient(name, scenario.expected.dfilter, outputs.dfilter);
+      CheckGradient(scenario.problem.conv.dtype, name, scenario.expected.dfilter, outputs.dfilter);
       EXPECT_TRUE(Matches(scenario.expected.dbias, outputs.dbias));
     }
   });

@@ -90,6 +90,12 @@ inline StatisticsBound StatisticsBoundOf(DataType type, double mean_magnitude, d
 inline constexpr double kWinogradNormBound = 3e-6;
 inline constexpr double kWinogradPeak = 16;
 
+// The bound with the rounding of each value to `type` on top, for types narrower than what the
+// transforms compute in.
+inline double StoredNormBound(DataType type, double bound) {
+  return type == AccumulationType(type) ? bound : bound + UnitRoundoff(type);
+}
+
 // A bound must stay below this fraction of the largest expected value, or it would hide errors as
 // large as the data.
 inline constexpr double kLargestBoundFraction = 1.0 / 16;

@@ -45,6 +45,16 @@ class BackwardInput final : public Conv2DPlan {
     callbacks.consume_sums = [&](const TapAlgorithm::SumsRequest& r) {
       ConsumeSums(args, At(workspace, zeros_offset_), r);
     };
+    if (epilogue_.activation == Activation::kLinear && !epilogue_.pool.enabled &&
+        epilogue_.dropout.kind == DropoutKind::kNone) {
+      const int64_t row_stride = conv_.window.w.out * conv_.out_channels;
+      callbacks.input = {args.dy, conv_.window.h.out * row_stride, row_stride, conv_.out_channels};
+    }
+    if (conv_.window.h.stride == 1 && conv_.window.w.stride == 1) {
+      callbacks.output = [&](int64_t image, int64_t row, int64_t first_out) {
+        return Place(args, At(workspace, zeros_offset_), image, row, first_out);
+      };
+    }
     algorithm_->Run(callbacks, At(workspace, algorithm_offset_), pool);
     return Status();
   }
@@ -74,8 +84,22 @@ class BackwardInput final : public Conv2DPlan {
     }
   }
 
+  // Of rows of dx, without a stride.
+  TapAlgorithm::OutputPlace Place(const Conv2DArgs& args, const void* zeros, int64_t image,
+                                  int64_t row, int64_t first_out) const {
+    const int64_t row_stride = conv_.window.w.in * conv_.in_channels;
+    const int64_t first = (image * conv_.window.h.in + row) * row_stride + first_out;
+    return {{nullptr, nullptr, zeros, Activation::kLinear, 1.0},
+            /*pool=*/false,
+            At(args.dx, first, element_bytes_),
+            nullptr,
+            row_stride,
+            conv_.in_channels};
+  }
+
   void ConsumeSums(const Conv2DArgs& args, const void* zeros,
                    const TapAlgorithm::SumsRequest& r) const {
+    if (r.acc == nullptr) return;
     const Window2D& window = conv_.window;
     const Phase& phase = *r.phase;
     const int64_t row = phase.first_row + r.band.first_row * phase.row_step;

@@ -50,6 +50,12 @@ class Forward final : public Conv2DPlan {
     callbacks.consume_sums = [&](const TapAlgorithm::SumsRequest& r) {
       ConsumeSums(args, workspace, r);
     };
+    callbacks.input = InputMap(conv_, args.x);
+    if (!epilogue_.pool.enabled || PoolsWholePairs()) {
+      callbacks.output = [&](int64_t image, int64_t row, int64_t first_out) {
+        return Place(args, workspace, image, row, first_out);
+      };
+    }
     algorithm_->Run(callbacks, At(workspace, algorithm_offset_), pool);
     if (batch_statistics_) FinishStatistics(args, workspace);
     return Status();
@@ -85,33 +91,60 @@ class Forward final : public Conv2DPlan {
                         r.width, r.depth, r.channels, r.width});
   }
 
+  // 2x2 windows with stride 2, none of them cut: an even row and the next one hold a pooled row.
+  bool PoolsWholePairs() const {
+    const MaxPoolSpec& pool = epilogue_.pool;
+    const auto pairs = [](const WindowAxis& axis) {
+      return axis.window == 2 && axis.stride == 2 && axis.dilation == 1 && axis.pad_before == 0 &&
+             axis.out == axis.in / 2;
+    };
+    return pairs(pool.window.h) && pairs(pool.window.w);
+  }
+
+  PointwiseStage Stage(void* workspace, int64_t group, int64_t first_out) const {
+    const int64_t padded = algorithm_->panels().padded_channels();
+    const void* bias = At(At(workspace, bias_offset_), group * padded + first_out, acc_bytes_);
+    return {nullptr, nullptr, bias, epilogue_.activation, NegativeSlope(epilogue_)};
+  }
+
+  TapAlgorithm::OutputPlace Place(const Conv2DArgs& args, void* workspace, int64_t image,
+                                  int64_t row, int64_t first_out) const {
+    const MaxPoolSpec& pool = epilogue_.pool;
+    const Window2D& map = pool.enabled ? pool.window : conv_.window;
+    const int64_t pixel = (image * map.h.out + (pool.enabled ? row / 2 : row)) * map.w.out;
+    const int64_t first = pixel * conv_.out_channels + first_out;
+    return {Stage(workspace, 0, first_out),    pool.enabled,
+            At(args.y, first, element_bytes_), At(args.code, first, SizeOf(pool.code_type)),
+            map.w.out * conv_.out_channels,    conv_.out_channels};
+  }
+
   void ConsumeSums(const Conv2DArgs& args, void* workspace,
                    const TapAlgorithm::SumsRequest& r) const {
     const int64_t channels = conv_.out_channels;
     const int64_t channel = r.group * conv_.out_channels_per_group() + r.first_out;
     const int64_t row_stride = r.phase->cols * r.width;
-    const void* bias =
-        At(At(workspace, bias_offset_),
-           r.group * algorithm_->panels().padded_channels() + r.first_out, acc_bytes_);
-    const PointwiseStage stage{nullptr, nullptr, bias, epilogue_.activation,
-                               NegativeSlope(epilogue_)};
+    const PointwiseStage stage = Stage(workspace, r.group, r.first_out);
     const MaxPoolSpec& pool = epilogue_.pool;
     if (pool.enabled) {
       const Band& pooled = pooled_bands_[r.band_index];
       const int64_t cell =
           (r.image * pool.window.h.out + pooled.first_row) * pool.window.w.out * channels + channel;
-      kernels_.pool_rows_from_acc(
-          {r.acc, row_stride, r.width, r.band.first_row, At(args.y, cell, element_bytes_),
-           At(args.code, cell, SizeOf(pool.code_type)), pool.window.w.out * channels, channels,
-           pooled.first_row, pooled.rows, r.channels, stage, &pool});
+      if (r.acc != nullptr) {
+        kernels_.pool_rows_from_acc(
+            {r.acc, row_stride, r.width, r.band.first_row, At(args.y, cell, element_bytes_),
+             At(args.code, cell, SizeOf(pool.code_type)), pool.window.w.out * channels, channels,
+             pooled.first_row, pooled.rows, r.channels, stage, &pool});
+      }
       dropout_.Forward(args.y, args.code, {r.image, pooled, channel, r.channels});
       return;
     }
     const int64_t cols = r.phase->cols;
     const int64_t pixel = (r.image * r.phase->rows + r.band.first_row) * cols;
     void* y = At(args.y, pixel * channels + channel, element_bytes_);
-    kernels_.map_rows_from_acc({r.acc, row_stride, r.width, y, cols * channels, channels,
-                                r.band.rows, cols, r.channels, stage});
+    if (r.acc != nullptr) {
+      kernels_.map_rows_from_acc({r.acc, row_stride, r.width, y, cols * channels, channels,
+                                  r.band.rows, cols, r.channels, stage});
+    }
     dropout_.Forward(args.y, args.code, {r.image, r.band, channel, r.channels});
     if (batch_statistics_) {
       const int64_t part = (r.image * num_bands() + r.band_index) * channels + channel;

@@ -6,6 +6,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu/conv2d/slab.h"
+#include "core/cpu/conv2d/tap_algorithm.h"
 #include "core/cpu/dropout.h"
 #include "core/cpu/epilogue.h"
 #include "core/cpu/kernels/kernels.h"
@@ -22,6 +23,12 @@ inline void LoadInputRow(const Kernels& kernels, const Conv2DProblem& conv, cons
   kernels.load_rows({At(x, pixel * conv.in_channels + first_channel, SizeOf(conv.dtype)),
                      row.col_step * conv.in_channels, row.dst, channels, row.cols, channels,
                      channels});
+}
+
+// x as algorithms find it that read it in place.
+inline TapAlgorithm::InputPlace InputMap(const Conv2DProblem& conv, const void* x) {
+  const int64_t row_stride = conv.window.w.in * conv.in_channels;
+  return {x, conv.window.h.in * row_stride, row_stride, conv.in_channels};
 }
 
 // Rows of the gradient at the convolution's output, computed from the gradient at the block's.

@@ -55,7 +55,8 @@ class TapAlgorithm {
     int64_t first_channel, channels;
     Slab::Row row;
   };
-  // Sums of one band (the band_index-th of the image) and panel: acc [rows][cols][width].
+  // Sums of one band (the band_index-th of the image) and panel: acc [rows][cols][width], or null
+  // where the finished values have been written (OutputPlace).
   struct SumsRequest {
     const Phase* phase;
     int64_t image, group;
@@ -64,10 +65,27 @@ class TapAlgorithm {
     int64_t first_out, channels, width;
     void* acc;
   };
+  // The input as it lies in a tensor, for algorithms that can read it there.
+  struct InputPlace {
+    const void* data;
+    int64_t image_stride, row_stride, pixel_stride;
+  };
+  // Where the results of an image's output rows from `row` on and of a panel go, for algorithms
+  // that can finish and write them: through the stage and, if `pool`, a 2x2 max pooling with
+  // stride 2 and without padding.
+  struct OutputPlace {
+    PointwiseStage stage;
+    bool pool;
+    void* y;
+    void* code;
+    int64_t row_stride, pixel_stride;
+  };
   struct Callbacks {
     std::function<void(const PanelRequest&)> load_panel;
     std::function<void(const RowRequest&)> load_row;
     std::function<void(const SumsRequest&)> consume_sums;
+    InputPlace input{};  // data null: use load_row
+    std::function<OutputPlace(int64_t image, int64_t row, int64_t first_out)> output;  // or empty
   };
   virtual void Run(const Callbacks& callbacks, void* workspace, ThreadPool* pool) const = 0;
 };

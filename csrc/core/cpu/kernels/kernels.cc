@@ -7,7 +7,6 @@
 #include "core/cpu/kernels/pointwise.h"
 #include "core/cpu/kernels/pooling.h"
 #include "core/cpu/kernels/simd.h"
-#include "core/cpu/kernels/winograd.h"
 
 namespace fastconv::cpu::FASTCONV_ISA {
 
@@ -16,6 +15,8 @@ template <class Acc>
 void ConvRows(const ConvRowsArgs& args);
 template <class Acc>
 void FilterGrad(const FilterGradArgs& args);
+// winograd.cc
+const WinogradKernels* GetWinogradKernels(DataType dtype);
 
 // grouped.cc
 template <class Acc>
@@ -32,7 +33,7 @@ constexpr Isa kIsa = FASTCONV_VECTOR_BYTES == 64   ? Isa::kAvx512
                                                    : Isa::kBaseline;
 
 template <class T, class Acc>
-constexpr Kernels TableOf(DataType dtype) {
+Kernels TableOf(DataType dtype) {
   return {kIsa,
           dtype,
           kLanes<Acc>,
@@ -46,11 +47,6 @@ constexpr Kernels TableOf(DataType dtype) {
           GroupedRows<Acc>,
           GroupedFilterGrad<Acc>,
           AddTaps<Acc>,
-          TransformTiles<Acc, DataTransform>,
-          TransformTiles<Acc, FilterTransform<3>>,
-          TransformTiles<Acc, OutputTransform<4>>,
-          TransformTiles<Acc, FilterTransform<4>>,
-          TransformTiles<Acc, OutputTransform<3>>,
           MapRows<Acc, T, Acc>,
           MapRows<T, T, Acc>,
           PoolRows<Acc, T, Acc>,
@@ -61,26 +57,27 @@ constexpr Kernels TableOf(DataType dtype) {
           BatchNormGradApply<T, Acc>,
           MakeDropoutStream<T, Acc>,
           DropRows<T, T, Acc>,
-          DropRows<Acc, T, Acc>};
+          DropRows<Acc, T, Acc>,
+          GetWinogradKernels(dtype)};
 }
-
-constexpr Kernels kFloat32 = TableOf<float, float>(DataType::kFloat32);
-constexpr Kernels kBFloat16 = TableOf<BFloat16, float>(DataType::kBFloat16);
-constexpr Kernels kFloat16 = TableOf<Float16, float>(DataType::kFloat16);
-constexpr Kernels kFloat64 = TableOf<double, double>(DataType::kFloat64);
 
 }  // namespace
 
+// Tables are made when first asked for: nothing of an instruction set runs unless the CPU has it.
 const Kernels& GetKernels(DataType dtype) {
+  static const Kernels float32 = TableOf<float, float>(DataType::kFloat32);
+  static const Kernels bfloat16 = TableOf<BFloat16, float>(DataType::kBFloat16);
+  static const Kernels float16 = TableOf<Float16, float>(DataType::kFloat16);
+  static const Kernels float64 = TableOf<double, double>(DataType::kFloat64);
   switch (dtype) {
     case DataType::kBFloat16:
-      return kBFloat16;
+      return bfloat16;
     case DataType::kFloat16:
-      return kFloat16;
+      return float16;
     case DataType::kFloat64:
-      return kFloat64;
+      return float64;
     default:
-      return kFloat32;
+      return float32;
   }
 }
 

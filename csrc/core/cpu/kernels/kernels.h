@@ -159,16 +159,56 @@ struct AddTapsArgs {
 
 // ---- Winograd's tile transforms -------------------------------------------------------------
 
-// A row of tiles, each transformed alone (winograd.h): point (i, j) of a tile is a row of
-// `elements` values at src + i * src_row_stride + j * src_col_stride. Of the results those with i <
-// valid_rows and, counted along the row of tiles, j < valid_cols are written. All Acc.
-struct TileTransformArgs {
+// Per axis, a tile of `points` inputs yields points - taps + 1 results of a filter of `taps`. The
+// transformed tile is points x points planes, plane (i, j) the (i * points + j)-th.
+struct TileShape {
+  int64_t points, taps;
+
+  constexpr int64_t outputs() const { return points - taps + 1; }
+  constexpr int64_t planes() const { return points * points; }
+};
+
+// A row of tiles of a map's inputs, outputs() columns apart.
+struct WinogradDataArgs {
+  const void* const* rows;  // T or Acc; per point, column 0 of a row of the map; null: zeros
+  int64_t first_col;        // of the first tile; columns outside [0, cols) are zeros
+  int64_t cols;
+  int64_t pixel_stride, channels;
+  const void* zeros;  // `channels` zeros of the rows' type
+  void* dst;          // Acc
+  int64_t dst_tile_stride, dst_plane_stride;
+  int64_t tiles;
+  int64_t tile_step;  // columns from one tile to the next
+};
+
+// A square matrix of points, each `elements` values. All Acc.
+struct WinogradMatrixArgs {
   const void* src;
-  int64_t src_tile_stride, src_row_stride, src_col_stride;
+  int64_t src_stride;  // from one point to the next
   void* dst;
-  int64_t dst_tile_stride, dst_row_stride, dst_col_stride;
+  int64_t dst_stride;
+  int64_t elements;
+};
+
+// products[tile][0, width) = sum over d < depth of data[tile][d] * filter[d][0, width), width =
+// vectors * lanes, for one plane. All Acc.
+struct WinogradProductArgs {
+  const void* data;
+  int64_t tile_stride;
+  int64_t tiles, depth;
+  const void* filter;
+  int64_t vectors;  // 1 or 2
+  void* products;
+  int64_t product_stride;
+};
+
+// A row of tiles of outputs() x outputs() output gradients. All Acc.
+struct WinogradGradientArgs {
+  const void* src;
+  int64_t src_row_stride, src_col_stride;
+  void* dst;
+  int64_t dst_tile_stride, dst_plane_stride;
   int64_t tiles, elements;
-  int64_t valid_rows, valid_cols;
 };
 
 // ---- what surrounds a convolution -----------------------------------------------------------
@@ -204,6 +244,20 @@ struct PoolRowsArgs {
   int64_t first_row, rows, channels;
   PointwiseStage stage;
   const MaxPoolSpec* pool;
+};
+
+// A row of tiles of products back to results, through the stage and, in output_pool, through 2x2
+// max pooling without padding. Of the results those with row < valid_rows and, counted along the
+// row of tiles, col < valid_cols lie inside the map.
+struct WinogradOutputArgs {
+  const void* src;  // Acc, whole vectors
+  int64_t src_tile_stride, src_plane_stride;
+  int64_t tiles, channels;
+  int64_t valid_rows, valid_cols;
+  PointwiseStage stage;
+  void* y;                               // T; Acc in output_sums, which has no stage
+  void* code;                            // uint8_t, output_pool only
+  int64_t y_row_stride, y_pixel_stride;  // of y and of code
 };
 
 // dz[row][col][0, width) = gradient at the input of activation and pooling, for the map's rows
@@ -272,6 +326,24 @@ struct DropRowsArgs {
   int64_t first_number, number_row_stride, number_pixel_stride;
 };
 
+// The transforms of one shape of tiles (winograd.h).
+struct WinogradKernels {
+  TileShape shape;
+
+  void (*data_from_tensor)(const WinogradDataArgs&);
+  void (*data_from_acc)(const WinogradDataArgs&);
+  void (*filter)(const WinogradMatrixArgs&);  // taps -> points
+  void (*product)(const WinogradProductArgs&);
+  void (*output_sums)(const WinogradOutputArgs&);
+  void (*output_map)(const WinogradOutputArgs&);
+  void (*output_pool)(const WinogradOutputArgs&);
+  // The filter gradient has outputs() x outputs() filters and yields taps x taps results.
+  void (*gradient)(const WinogradGradientArgs&);
+  void (*filter_output)(const WinogradMatrixArgs&);  // points -> taps
+};
+constexpr TileShape kTileShapes[] = {{6, 3}, {8, 3}, {6, 5}, {8, 5}};
+constexpr int kNumTileShapes = 4;
+
 struct Kernels {
   Isa isa;
   DataType dtype;
@@ -287,11 +359,6 @@ struct Kernels {
   void (*grouped_rows)(const GroupedRowsArgs&);
   void (*grouped_filter_grad)(const GroupedFilterGradArgs&);
   void (*add_taps)(const AddTapsArgs&);
-  void (*winograd_data)(const TileTransformArgs&);           // 6x6 inputs -> 6x6
-  void (*winograd_filter)(const TileTransformArgs&);         // 3x3 taps -> 6x6
-  void (*winograd_output)(const TileTransformArgs&);         // 6x6 -> 4x4 outputs
-  void (*winograd_gradient)(const TileTransformArgs&);       // 4x4 output gradients -> 6x6
-  void (*winograd_filter_output)(const TileTransformArgs&);  // 6x6 -> 3x3 taps
   void (*map_rows_from_acc)(const MapRowsArgs&);
   void (*map_rows_from_tensor)(const MapRowsArgs&);
   void (*pool_rows_from_acc)(const PoolRowsArgs&);
@@ -303,6 +370,8 @@ struct Kernels {
   DropoutStream (*dropout_stream)(const DropoutSpec&);
   void (*drop_rows_of_tensor)(const DropRowsArgs&);
   void (*drop_rows_of_acc)(const DropRowsArgs&);  // by the numbers of T
+
+  const WinogradKernels* winograd;  // one per kTileShapes; null for float64
 };
 
 // The table of an instruction set, which the CPU must have, for a floating-point type.

@@ -133,9 +133,9 @@ FASTCONV_ALWAYS_INLINE void CallTile(int64_t rows, Args&&... args) {
 
 // Cuts `count` rows into tiles of nearly equal height: equal ones keep the multipliers busier than
 // full ones and a small rest. body(first, rows).
-template <class Body>
+template <int64_t kRows = kTileRows, class Body>
 FASTCONV_ALWAYS_INLINE void ForEachTile(int64_t count, const Body& body) {
-  const int64_t tiles = (count + kTileRows - 1) / kTileRows;
+  const int64_t tiles = (count + kRows - 1) / kRows;
   int64_t first = 0;
   for (int64_t t = 1; t <= tiles; ++t) {
     const int64_t end = count * t / tiles;

@@ -27,12 +27,37 @@ struct WindowSpan {
   }
 };
 
+// The maximum of a window and where it is: the first element that no other exceeds.
+template <class Acc>
+class PoolCell {
+ public:
+  using Integer = typename Simd<Acc>::Integer;
+
+  // Where nothing beats -inf (all NaN, say), `position` counts.
+  FASTCONV_ALWAYS_INLINE explicit PoolCell(int64_t position)
+      : position_(Mask<Acc>{} + static_cast<Integer>(position)) {}
+
+  FASTCONV_ALWAYS_INLINE void Add(Vec<Acc> v, int64_t position) {
+    const Mask<Acc> better = v > maximum_;  // false for NaN, and for a later equal
+    maximum_ = Select<Acc>(better, v, maximum_);
+    position_ = better ? Mask<Acc>{} + static_cast<Integer>(position) : position_;
+  }
+
+  FASTCONV_ALWAYS_INLINE Vec<Acc> maximum() const { return maximum_; }
+  template <class Code>
+  FASTCONV_ALWAYS_INLINE Mask<Acc> code() const {
+    return position_ | ((maximum_ > 0) & static_cast<Integer>(CodeBits<Code>::kPositive));
+  }
+
+ private:
+  Vec<Acc> maximum_ = Broadcast<Acc>(-__builtin_inf());
+  Mask<Acc> position_;
+};
+
 template <class Src, class T, class Acc, class Code>
 void PoolRowsCoded(const PoolRowsArgs& args) {
-  using Integer = typename Simd<Acc>::Integer;
   const WindowAxis& h = args.pool->window.h;
   const WindowAxis& w = args.pool->window.w;
-  const Vec<Acc> lowest = Broadcast<Acc>(-__builtin_inf());
   WithStage<Acc>(args.stage, [&](const auto& stage) {
     for (int64_t row = 0; row < args.rows; ++row) {
       const WindowSpan vertical(h, args.first_row + row, 0, h.in);
@@ -43,23 +68,17 @@ void PoolRowsCoded(const PoolRowsArgs& args) {
                             horizontal.first * args.src_pixel_stride;
         const int64_t cell = row * args.y_row_stride + col * args.y_pixel_stride;
         ForEachVector<Acc>(args.channels, [&](int64_t channel, int64_t count) {
-          Vec<Acc> best = lowest;
-          // Where nothing beats -inf (all NaN, say) the first element of the window counts.
-          Mask<Acc> position =
-              Mask<Acc>{} + static_cast<Integer>(vertical.begin * w.window + horizontal.begin);
+          PoolCell<Acc> pooled(vertical.begin * w.window + horizontal.begin);
           for (int64_t i = vertical.begin; i < vertical.end; ++i) {
             const Src* src = window + i * args.src_row_stride + channel;
             for (int64_t j = horizontal.begin; j < horizontal.end; ++j) {
-              const Vec<Acc> v = stage(LoadFirst(src + j * args.src_pixel_stride, count), channel);
-              const Mask<Acc> better = v > best;  // false for NaN, and for a later equal
-              best = Select<Acc>(better, v, best);
-              position = better ? Mask<Acc>{} + static_cast<Integer>(i * w.window + j) : position;
+              pooled.Add(stage(LoadFirst(src + j * args.src_pixel_stride, count), channel),
+                         i * w.window + j);
             }
           }
-          StoreFirst(static_cast<T*>(args.y) + cell + channel, best, count);
-          const Mask<Acc> positive = (best > 0) & static_cast<Integer>(CodeBits<Code>::kPositive);
-          StoreCodes<Acc>(static_cast<Code*>(args.code) + cell + channel, position | positive,
-                          count);
+          StoreFirst(static_cast<T*>(args.y) + cell + channel, pooled.maximum(), count);
+          StoreCodes<Acc>(static_cast<Code*>(args.code) + cell + channel,
+                          pooled.template code<Code>(), count);
         });
       }
     }

@@ -1,127 +1,198 @@
-// The tile transforms of Winograd's minimal filtering, F(4x4, 3x3) and, for filter gradients,
-// F(3x3, 4x4): both work on 6x6 tiles with the interpolation points 0, +-a, +-b, infinity
-// (Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016, section 4).
-//
-// a = 5/8 and b = 3/2 round less than the usual 1 and 2: the powers in the matrices stay closer
-// to 1.
+// The tile transforms of Winograd's algorithms, in two dimensions: what is read, transformed and
+// written per tile and vector of channels. winograd_transforms.h has the matrices.
 #ifndef FASTCONV_CORE_CPU_KERNELS_WINOGRAD_H_
 #define FASTCONV_CORE_CPU_KERNELS_WINOGRAD_H_
 
 #include "core/cpu/kernels/kernels.h"
+#include "core/cpu/kernels/pointwise.h"
+#include "core/cpu/kernels/pooling.h"
 #include "core/cpu/kernels/simd.h"
+#include "core/cpu/kernels/winograd_transforms.h"
 
 namespace fastconv::cpu::FASTCONV_ISA {
 
-constexpr double kA = 0.625, kA2 = kA * kA, kA3 = kA2 * kA;
-constexpr double kB = 1.5, kB2 = kB * kB, kB3 = kB2 * kB;
-
-// One-dimensional transforms of vectors, each a matrix of the algorithm.
-
-// Data, 6 -> 6.
-struct DataTransform {
-  static constexpr int kIn = 6, kOut = 6;
-  template <class Acc>
-  static FASTCONV_ALWAYS_INLINE void Apply(const Vec<Acc> (&d)[kIn], Vec<Acc> (&t)[kOut]) {
-    constexpr Acc a = kA, a2 = kA2, b = kB, b2 = kB2, product = kA2 * kB2, sum = kA2 + kB2;
-    t[0] = d[0] * product - d[2] * sum + d[4];
-    const Vec<Acc> even_a = d[4] - d[2] * b2, odd_a = d[3] - d[1] * b2;
-    t[1] = even_a + odd_a * a;
-    t[2] = even_a - odd_a * a;
-    const Vec<Acc> even_b = d[4] - d[2] * a2, odd_b = d[3] - d[1] * a2;
-    t[3] = even_b + odd_b * b;
-    t[4] = even_b - odd_b * b;
-    t[5] = d[1] * product - d[3] * sum + d[5];
-  }
-};
-
-// Filter, R -> 6: the polynomial's values at the points, over the products of their distances.
-template <int R>
-struct FilterTransform {
-  static constexpr int kIn = R, kOut = 6;
-  template <class Acc>
-  static FASTCONV_ALWAYS_INLINE void Apply(const Vec<Acc> (&g)[kIn], Vec<Acc> (&t)[kOut]) {
-    static_assert(R == 3 || R == 4);
-    constexpr double at_a = 1 / (2 * kA2 * (kA2 - kB2)), at_b = 1 / (2 * kB2 * (kB2 - kA2));
-    t[0] = g[0] * static_cast<Acc>(1 / (kA2 * kB2));
-    Vec<Acc> even_a = g[0] * static_cast<Acc>(at_a) + g[2] * static_cast<Acc>(at_a * kA2);
-    Vec<Acc> even_b = g[0] * static_cast<Acc>(at_b) + g[2] * static_cast<Acc>(at_b * kB2);
-    Vec<Acc> odd_a = g[1] * static_cast<Acc>(at_a * kA);
-    Vec<Acc> odd_b = g[1] * static_cast<Acc>(at_b * kB);
-    if constexpr (R == 4) {
-      odd_a += g[3] * static_cast<Acc>(at_a * kA3);
-      odd_b += g[3] * static_cast<Acc>(at_b * kB3);
-    }
-    t[1] = even_a + odd_a;
-    t[2] = even_a - odd_a;
-    t[3] = even_b + odd_b;
-    t[4] = even_b - odd_b;
-    t[5] = g[R - 1];
-  }
-};
-
-// Products back to M results, 6 -> M.
-template <int M>
-struct OutputTransform {
-  static constexpr int kIn = 6, kOut = M;
-  template <class Acc>
-  static FASTCONV_ALWAYS_INLINE void Apply(const Vec<Acc> (&m)[kIn], Vec<Acc> (&o)[kOut]) {
-    static_assert(M == 3 || M == 4);
-    const Vec<Acc> even_a = m[1] + m[2], odd_a = m[1] - m[2];
-    const Vec<Acc> even_b = m[3] + m[4], odd_b = m[3] - m[4];
-    o[0] = m[0] + even_a + even_b;
-    o[1] = odd_a * static_cast<Acc>(kA) + odd_b * static_cast<Acc>(kB);
-    o[2] = even_a * static_cast<Acc>(kA2) + even_b * static_cast<Acc>(kB2);
-    if constexpr (M == 4) o[3] = odd_a * static_cast<Acc>(kA3) + odd_b * static_cast<Acc>(kB3);
-    o[M - 1] += m[5];
-  }
-};
-
-// The two-dimensional transform: columns, then rows, of one vector of elements per point.
-template <class Acc, class Transform>
-void TransformTiles(const TileTransformArgs& args) {
+// Transforms along both axes: load(a, b) yields point b of line a; emit(i, line) takes the
+// transformed points of line i, which run along a.
+template <class Acc, class Transform, class Load, class Emit>
+FASTCONV_ALWAYS_INLINE void TransformTile(const Load& load, const Emit& emit) {
   constexpr int kIn = Transform::kIn, kOut = Transform::kOut;
-  const int64_t rows = args.valid_rows < kOut ? args.valid_rows : kOut;
+  Vec<Acc> half[kOut][kIn];  // more than there are registers: in the first level of cache
+#pragma GCC unroll 1
+  for (int a = 0; a < kIn; ++a) {
+    Vec<Acc> line[kIn], transformed[kOut];
+#pragma GCC unroll 8
+    for (int b = 0; b < kIn; ++b) line[b] = load(a, b);
+    Transform::template Apply<Acc>(line, transformed);
+#pragma GCC unroll 8
+    for (int i = 0; i < kOut; ++i) half[i][a] = transformed[i];
+  }
+#pragma GCC unroll 1
+  for (int i = 0; i < kOut; ++i) {
+    Vec<Acc> transformed[kOut];
+    Transform::template Apply<Acc>(half[i], transformed);
+    emit(i, transformed);
+  }
+}
+
+// One tile of the map, all channels. point(row, col) yields the address of a point's channels.
+template <class Acc, int P, class Point>
+FASTCONV_ALWAYS_INLINE void TransformDataTile(const WinogradDataArgs& args, const Point& point,
+                                              Acc* dst) {
+  const int64_t stride = args.dst_plane_stride;
+  ForEachVector<Acc>(args.channels, [&](int64_t channel, int64_t count) {
+    TransformTile<Acc, DataTransform<P>>(
+        [&](int row, int col) { return LoadFirst(point(row, col) + channel, count); },
+        [&](int col, const Vec<Acc>(&line)[P]) {
+          Acc* to = dst + col * stride + channel;
+#pragma GCC unroll 8
+          for (int row = 0; row < P; ++row, to += P * stride) StoreFirst(to, line[row], count);
+        });
+  });
+}
+
+template <class T, class Acc, int P>
+void WinogradData(const WinogradDataArgs& args) {
+  const T* rows[P];
+  bool rows_inside = true;
+  for (int i = 0; i < P; ++i) {
+    rows[i] = static_cast<const T*>(args.rows[i]);
+    rows_inside = rows_inside && rows[i] != nullptr;
+  }
   for (int64_t tile = 0; tile < args.tiles; ++tile) {
-    const Acc* src = static_cast<const Acc*>(args.src) + tile * args.src_tile_stride;
+    const int64_t first_col = args.first_col + tile * args.tile_step;
     Acc* dst = static_cast<Acc*>(args.dst) + tile * args.dst_tile_stride;
-    const int64_t cols_left = args.valid_cols - tile * kOut;
-    const int64_t cols = cols_left < kOut ? cols_left : kOut;
+    if (rows_inside && first_col >= 0 && first_col + P <= args.cols) {
+      const int64_t stride = args.pixel_stride, offset = first_col * stride;
+      TransformDataTile<Acc, P>(
+          args, [&](int row, int col) { return rows[row] + offset + col * stride; }, dst);
+      continue;
+    }
+    const T* points[P][P];
+    for (int i = 0; i < P; ++i) {
+      for (int j = 0; j < P; ++j) {
+        const int64_t col = first_col + j;
+        const bool inside = rows[i] != nullptr && col >= 0 && col < args.cols;
+        points[i][j] =
+            inside ? rows[i] + col * args.pixel_stride : static_cast<const T*>(args.zeros);
+      }
+    }
+    TransformDataTile<Acc, P>(args, [&](int row, int col) { return points[row][col]; }, dst);
+  }
+}
+
+// Square matrices of points, each a row of `elements` values `stride` apart.
+template <class Acc, class Transform>
+void WinogradMatrix(const WinogradMatrixArgs& args) {
+  const int64_t src_row = Transform::kIn * args.src_stride;
+  for (int64_t element = 0; element < args.elements; element += kLanes<Acc>) {
+    const int64_t count = args.elements - element;
+    const Acc* src = static_cast<const Acc*>(args.src) + element;
+    Acc* dst = static_cast<Acc*>(args.dst) + element;
+    TransformTile<Acc, Transform>(
+        [&](int row, int col) {
+          return LoadFirst(src + row * src_row + col * args.src_stride, count);
+        },
+        [&](int col, const Vec<Acc>(&line)[Transform::kOut]) {
+          Acc* to = dst + col * args.dst_stride;
+#pragma GCC unroll 8
+          for (int row = 0; row < Transform::kOut; ++row, to += Transform::kOut * args.dst_stride) {
+            StoreFirst(to, line[row], count);
+          }
+        });
+  }
+}
+
+// A row of tiles of output gradients, M x M -> P x P.
+template <class Acc, int P, int M>
+void WinogradGradient(const WinogradGradientArgs& args) {
+  for (int64_t tile = 0; tile < args.tiles; ++tile) {
+    const Acc* src = static_cast<const Acc*>(args.src) + tile * M * args.src_col_stride;
+    Acc* dst = static_cast<Acc*>(args.dst) + tile * args.dst_tile_stride;
     for (int64_t element = 0; element < args.elements; element += kLanes<Acc>) {
       const int64_t count = args.elements - element;
-      Vec<Acc> half[kIn][kOut];
-#pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) {
-        Vec<Acc> row[kIn];
-        const Acc* from = src + element + i * args.src_row_stride;
-#pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) row[j] = LoadFirst(from + j * args.src_col_stride, count);
-        Transform::template Apply<Acc>(row, half[i]);
-      }
-      Vec<Acc> out[kOut][kOut];
-#pragma GCC unroll 6
-      for (int j = 0; j < kOut; ++j) {
-        Vec<Acc> column[kIn], transformed[kOut];
-#pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) column[i] = half[i][j];
-        Transform::template Apply<Acc>(column, transformed);
-#pragma GCC unroll 6
-        for (int i = 0; i < kOut; ++i) out[i][j] = transformed[i];
-      }
-      if (rows == kOut && cols == kOut) {
-#pragma GCC unroll 6
-        for (int i = 0; i < kOut; ++i) {
-          Acc* to = dst + element + i * args.dst_row_stride;
-#pragma GCC unroll 6
-          for (int j = 0; j < kOut; ++j) StoreFirst(to + j * args.dst_col_stride, out[i][j], count);
-        }
-      } else {
-        for (int i = 0; i < rows; ++i) {
-          Acc* to = dst + element + i * args.dst_row_stride;
-          for (int j = 0; j < cols; ++j) StoreFirst(to + j * args.dst_col_stride, out[i][j], count);
-        }
-      }
+      TransformTile<Acc, FilterTransform<P, M>>(
+          [&](int row, int col) {
+            return LoadFirst(src + row * args.src_row_stride + col * args.src_col_stride + element,
+                             count);
+          },
+          [&](int col, const Vec<Acc>(&line)[P]) {
+            Acc* to = dst + col * args.dst_plane_stride + element;
+#pragma GCC unroll 8
+            for (int row = 0; row < P; ++row, to += P * args.dst_plane_stride) {
+              StoreFirst(to, line[row], count);
+            }
+          });
     }
   }
+}
+
+// Calls consume(tile, channel, count, results) for every tile of a row and vector of channels.
+template <class Acc, int P, int M, class Consume>
+FASTCONV_ALWAYS_INLINE void ForEachOutputTile(const WinogradOutputArgs& args,
+                                              const Consume& consume) {
+  const int64_t stride = args.src_plane_stride;
+  for (int64_t tile = 0; tile < args.tiles; ++tile) {
+    const Acc* src = static_cast<const Acc*>(args.src) + tile * args.src_tile_stride;
+    for (int64_t channel = 0; channel < args.channels; channel += kLanes<Acc>) {
+      Vec<Acc> results[M][M];
+      TransformTile<Acc, OutputTransform<P, M>>(
+          [&](int col, int row) { return Load(src + (row * P + col) * stride + channel); },
+          [&](int row, const Vec<Acc>(&line)[M]) {
+#pragma GCC unroll 8
+            for (int col = 0; col < M; ++col) results[row][col] = line[col];
+          });
+      consume(tile, channel, args.channels - channel, results);
+    }
+  }
+}
+
+// The results that lie inside the map, through the stage.
+template <class T, class Acc, int P, int M>
+void WinogradOutputMap(const WinogradOutputArgs& args) {
+  const int64_t rows = args.valid_rows < M ? args.valid_rows : M;
+  WithStage<Acc>(args.stage, [&](const auto& stage) {
+    ForEachOutputTile<Acc, P, M>(
+        args, [&](int64_t tile, int64_t channel, int64_t count, const Vec<Acc>(&results)[M][M]) {
+          T* y = static_cast<T*>(args.y) + tile * M * args.y_pixel_stride + channel;
+          const int64_t cols_left = args.valid_cols - tile * M;
+          const int64_t cols = cols_left < M ? cols_left : M;
+          for (int64_t row = 0; row < rows; ++row) {
+            T* to = y + row * args.y_row_stride;
+            for (int64_t col = 0; col < cols; ++col, to += args.y_pixel_stride) {
+              StoreFirst(to, stage(results[row][col], channel), count);
+            }
+          }
+        });
+  });
+}
+
+// The results through the stage and a max pooling of 2x2 windows, which a tile holds whole.
+template <class T, class Acc, int P, int M>
+void WinogradOutputPool(const WinogradOutputArgs& args) {
+  static_assert(M % 2 == 0);
+  constexpr int kCells = M / 2;
+  const int64_t rows = args.valid_rows / 2 < kCells ? args.valid_rows / 2 : kCells;
+  WithStage<Acc>(args.stage, [&](const auto& stage) {
+    ForEachOutputTile<Acc, P, M>(
+        args, [&](int64_t tile, int64_t channel, int64_t count, const Vec<Acc>(&results)[M][M]) {
+          const int64_t first = tile * kCells * args.y_pixel_stride + channel;
+          const int64_t cols_left = args.valid_cols / 2 - tile * kCells;
+          const int64_t cols = cols_left < kCells ? cols_left : kCells;
+          for (int64_t row = 0; row < rows; ++row) {
+            for (int64_t col = 0; col < cols; ++col) {
+              PoolCell<Acc> cell(0);
+#pragma GCC unroll 4
+              for (int i = 0; i < 4; ++i) {
+                cell.Add(stage(results[2 * row + i / 2][2 * col + i % 2], channel), i);
+              }
+              const int64_t at = first + row * args.y_row_stride + col * args.y_pixel_stride;
+              StoreFirst(static_cast<T*>(args.y) + at, cell.maximum(), count);
+              StoreCodes<Acc>(static_cast<uint8_t*>(args.code) + at, cell.template code<uint8_t>(),
+                              count);
+            }
+          }
+        });
+  });
 }
 
 }  // namespace fastconv::cpu::FASTCONV_ISA

@@ -22,59 +22,65 @@ class WinogradFilterGrad final : public FilterGradAlgorithm {
         kernels_(problem_.kernels),
         panels_(problem_.out_channels, kernels_.lanes),
         acc_bytes_(SizeOf(AccumulationType(kernels_.dtype))),
-        tile_cols_(TilesAlong(phase().cols)),
-        slab_(problem_.convolution, WholeTiles(phase()), problem_.in_channels),
-        cut_(FilterGradCut::Of(problem_, panels_, kTilePlanes * problem_.in_channels)) {
-    const int64_t image_tile_rows = TilesAlong(phase().rows);
-    const int64_t tile_bytes = kTilePlanes * problem_.in_channels * acc_bytes_;
+        winograd_(kernels_.winograd[ChooseTileShape(problem_.convolution)]),
+        grid_(TileGrid::Of(winograd_.shape, problem_.convolution)),
+        cut_(FilterGradCut::Of(problem_, panels_, depth())) {
+    const int64_t tile_cols = grid_.tile_cols, outputs = shape().outputs();
+    const int64_t image_tile_rows = TilesAlong(phase().rows, shape());
+    const int64_t tile_bytes = depth() * acc_bytes_;
     const int64_t tiles = std::clamp<int64_t>(kDataBytes / tile_bytes, 1, kTilesPerUnit);
-    const int64_t tile_rows = std::clamp<int64_t>(tiles / tile_cols_, 1, image_tile_rows);
+    const int64_t tile_rows = std::clamp<int64_t>(tiles / tile_cols, 1, image_tile_rows);
     int64_t images = 1;
     if (tile_rows == image_tile_rows) {
-      images = std::min(tiles / (tile_rows * tile_cols_),
-                        (problem_.batch + cut_.slots - 1) / cut_.slots);
+      images =
+          std::min(tiles / (tile_rows * tile_cols), (problem_.batch + cut_.slots - 1) / cut_.slots);
     }
-    unit_ = {std::max<int64_t>(images, 1), std::min(tile_rows * kTileOutputs, phase().rows)};
+    unit_ = {std::max<int64_t>(images, 1), std::min(tile_rows * outputs, phase().rows)};
     const int64_t width = panels_.width(0);
-    const int64_t unit_tiles = unit_.images * tile_rows * tile_cols_;
-    slab_offset_ = layout_.Add(slab_.elements(tile_rows * kTileOutputs) * acc_bytes_);
+    const int64_t unit_tiles = unit_.images * tile_rows * tile_cols;
+    zeros_offset_ = layout_.Add(problem_.in_channels * acc_bytes_);
+    rows_offset_ = layout_.Add(grid_.RowsUnder(tile_rows) * grid_.map_cols * problem_.in_channels *
+                               acc_bytes_);
     data_offset_ =
-        layout_.Add(TilePlanes(unit_tiles, problem_.in_channels).elements() * acc_bytes_);
-    dz_offset_ = layout_.Add(tile_rows * kTileOutputs * dz_row_elements(width) * acc_bytes_);
-    gradients_offset_ = layout_.Add(TilePlanes(unit_tiles, width).elements() * acc_bytes_);
+        layout_.Add(TilePlanes(shape(), unit_tiles, problem_.in_channels).elements() * acc_bytes_);
+    dz_offset_ = layout_.Add(tile_rows * outputs * dz_row_elements(width) * acc_bytes_);
+    gradients_offset_ = layout_.Add(TilePlanes(shape(), unit_tiles, width).elements() * acc_bytes_);
     taps_offset_ =
-        layout_.Add(kWinogradTaps * kWinogradTaps * problem_.in_channels * width * acc_bytes_);
+        layout_.Add(shape().taps * shape().taps * problem_.in_channels * width * acc_bytes_);
   }
 
   const Panels& panels() const override { return panels_; }
   const FilterGradCut& cut() const override { return cut_; }
-  int64_t depth() const override { return kTilePlanes * problem_.in_channels; }
+  int64_t depth() const override { return shape().planes() * problem_.in_channels; }
   UnitShape unit() const override { return unit_; }
   size_t scratch_bytes() const override { return layout_.bytes(); }
 
   void AddUnit(const Unit& unit, const Operands& operands, void* scratch) const override {
-    const int64_t tile_rows = TilesAlong(unit.band.rows);
-    const int64_t image_tiles = tile_rows * tile_cols_, tiles = unit.images * image_tiles;
+    const int64_t tile_rows = TilesAlong(unit.band.rows, shape());
+    const int64_t image_tiles = tile_rows * grid_.tile_cols, tiles = unit.images * image_tiles;
     const int64_t channels = problem_.in_channels;
-    const TilePlanes data(tiles, channels);
+    const TilePlanes data(shape(), tiles, channels);
     void* data_planes = At(scratch, data_offset_);
+    void* zeros = At(scratch, zeros_offset_);
+    std::memset(zeros, 0, channels * acc_bytes_);
     for (int64_t i = 0; i < unit.images; ++i) {
-      TransformData(slab_, kernels_, {unit.band.first_row, tile_rows}, tile_cols_, data,
-                    At(data_planes, i * image_tiles * data.tile_stride(), acc_bytes_),
-                    At(scratch, slab_offset_), [&](const Slab::Row& row) {
-                      operands.load_row(unit.first_image + i, 0, channels, row);
-                    });
+      const MapRows map = LoadMapRows(
+          grid_, unit.band.first_row, tile_rows, channels, acc_bytes_, At(scratch, rows_offset_),
+          [&](const Slab::Row& row) { operands.load_row(unit.first_image + i, 0, channels, row); });
+      TransformData(kernels_, winograd_, grid_, map, unit.band.first_row, tile_rows, channels,
+                    zeros, data, At(data_planes, i * image_tiles * data.tile_stride(), acc_bytes_));
     }
     for (int64_t panel = unit.first_panel; panel < unit.end_panel; ++panel) {
       const int64_t width = panels_.width(panel);
-      const TilePlanes gradients(tiles, width);
+      const TilePlanes gradients(shape(), tiles, width);
       void* gradient_planes = At(scratch, gradients_offset_);
       for (int64_t i = 0; i < unit.images; ++i) {
-        TransformGradients(unit, operands, panel, i, gradients,
-                           At(gradient_planes, i * image_tiles * width, acc_bytes_), scratch);
+        TransformGradients(
+            unit, operands, panel, i, gradients,
+            At(gradient_planes, i * image_tiles * gradients.tile_stride(), acc_bytes_), scratch);
       }
       const Run whole_tile{0, channels, 0};
-      for (int64_t plane = 0; plane < kTilePlanes; ++plane) {
+      for (int64_t plane = 0; plane < shape().planes(); ++plane) {
         kernels_.filter_grad({At(data_planes, plane * data.plane_stride(), acc_bytes_), 0, 0,
                               data.tile_stride(), &whole_tile, 1, FilledRows{0, 1, 0},
                               At(gradient_planes, plane * gradients.plane_stride(), acc_bytes_),
@@ -90,35 +96,36 @@ class WinogradFilterGrad final : public FilterGradAlgorithm {
     const int64_t channels = problem_.in_channels;
     const int64_t elements = channels * panels_.width(panel);
     void* taps = At(scratch, taps_offset_);
-    kernels_.winograd_filter_output({sums, 0, kTilePoints * elements, elements, taps, 0,
-                                     kWinogradTaps * elements, elements, 1, elements, kAllResults,
-                                     kAllResults});
-    int64_t index = 0;
-    for (const Tap& tap : slab_.taps()) {
-      consume(tap, 0, channels, At(taps, index++ * elements, acc_bytes_));
+    winograd_.filter_output({sums, elements, taps, elements, elements});
+    for (const Tap& tap : phase().taps) {
+      const int64_t place = (tap.row - grid_.first_row) * shape().taps + tap.col - grid_.first_col;
+      consume(tap, 0, channels, At(taps, place * elements, acc_bytes_));
     }
   }
 
  private:
   const Phase& phase() const { return problem_.convolution.phases[0]; }
-  int64_t dz_row_elements(int64_t width) const { return tile_cols_ * kTileOutputs * width; }
+  const TileShape& shape() const { return winograd_.shape; }
+  int64_t dz_row_elements(int64_t width) const {
+    return grid_.tile_cols * shape().outputs() * width;
+  }
 
   void TransformGradients(const Unit& unit, const Operands& operands, int64_t panel, int64_t i,
                           const TilePlanes& gradients, void* planes, void* scratch) const {
     const int64_t width = panels_.width(panel), row_elements = dz_row_elements(width);
-    const int64_t tile_rows = TilesAlong(unit.band.rows);
+    const int64_t tile_rows = TilesAlong(unit.band.rows, shape()), outputs = shape().outputs();
     void* dz = At(scratch, dz_offset_);
     // Outputs beyond the map have no gradient.
-    if (unit.band.rows % kTileOutputs != 0 || phase().cols % kTileOutputs != 0) {
-      std::memset(dz, 0, tile_rows * kTileOutputs * row_elements * acc_bytes_);
+    if (unit.band.rows % outputs != 0 || phase().cols % outputs != 0) {
+      std::memset(dz, 0, tile_rows * outputs * row_elements * acc_bytes_);
     }
     operands.load_gradient(panel, unit.first_image + i, dz, row_elements);
     for (int64_t row = 0; row < tile_rows; ++row) {
-      kernels_.winograd_gradient({At(dz, row * kTileOutputs * row_elements, acc_bytes_),
-                                  kTileOutputs * width, row_elements, width,
-                                  At(planes, row * tile_cols_ * width, acc_bytes_), width,
-                                  gradients.row_stride(), gradients.plane_stride(), tile_cols_,
-                                  width, kAllResults, kAllResults});
+      const int64_t tile = row * grid_.tile_cols;
+      winograd_.gradient({At(dz, row * outputs * row_elements, acc_bytes_), row_elements, width,
+                          At(planes, tile * gradients.tile_stride(), acc_bytes_),
+                          gradients.tile_stride(), gradients.plane_stride(), grid_.tile_cols,
+                          width});
     }
   }
 
@@ -126,12 +133,13 @@ class WinogradFilterGrad final : public FilterGradAlgorithm {
   const Kernels& kernels_;
   const Panels panels_;
   const int64_t acc_bytes_;
-  const int64_t tile_cols_;
-  const Slab slab_;  // of whole tiles
+  const WinogradKernels& winograd_;
+  const TileGrid grid_;
   const FilterGradCut cut_;
   UnitShape unit_{};
   WorkspaceLayout layout_;
-  size_t slab_offset_ = 0, data_offset_ = 0, dz_offset_ = 0, gradients_offset_ = 0;
+  size_t zeros_offset_ = 0, rows_offset_ = 0, data_offset_ = 0, dz_offset_ = 0,
+         gradients_offset_ = 0;
   size_t taps_offset_ = 0;
 };
 

@@ -1,68 +1,81 @@
-// How Winograd's algorithms keep 6x6 tiles in scratch: 36 planes, one per point of the tile, each
-// [tile][channel], so that every plane is an operand of one matrix product.
+// How Winograd's algorithms cut maps into tiles and keep them in scratch.
 #ifndef FASTCONV_CORE_CPU_WINOGRAD_TILES_H_
 #define FASTCONV_CORE_CPU_WINOGRAD_TILES_H_
 
 #include <cstdint>
+#include <functional>
 
+#include "core/cpu/conv2d/geometry.h"
 #include "core/cpu/conv2d/slab.h"
+#include "core/cpu/conv2d/tap_algorithm.h"
 #include "core/cpu/kernels/kernels.h"
 
 namespace fastconv::cpu {
 
-constexpr int64_t kTileOutputs = 4;  // per axis
-constexpr int64_t kTilePoints = 6;   // per axis: kTileOutputs + filter size - 1
-constexpr int64_t kTilePlanes = kTilePoints * kTilePoints;
-constexpr int64_t kWinogradTaps = 3;  // per axis
-
-inline int64_t TilesAlong(int64_t outputs) { return (outputs + kTileOutputs - 1) / kTileOutputs; }
-
-class TilePlanes {
- public:
-  TilePlanes(int64_t tiles, int64_t channels)
-      : channels_(channels),
-        tile_stride_(channels % kAliasedElements == 0 ? channels + kLineElements : channels),
-        // An odd number of cache lines between planes: the transforms write to all 36 at a time,
-        // which must not fall into the same cache sets.
-        plane_stride_((tiles * tile_stride_ + kLineElements - 1) / kLineElements * kLineElements) {
-    if (plane_stride_ / kLineElements % 2 == 0) plane_stride_ += kLineElements;
-  }
-
-  int64_t channels() const { return channels_; }
-  int64_t tile_stride() const { return tile_stride_; }
-  int64_t plane_stride() const { return plane_stride_; }
-  int64_t row_stride() const { return kTilePoints * plane_stride_; }  // of points
-  int64_t elements() const { return kTilePlanes * plane_stride_; }
-
- private:
-  static constexpr int64_t kLineElements = 16;
-  static constexpr int64_t kAliasedElements = 256;
-
-  int64_t channels_;
-  int64_t tile_stride_;
-  int64_t plane_stride_;
+struct MapSizes {
+  int64_t in_rows, in_cols;
+  int64_t out_rows, out_cols;
 };
 
-// No limit on the results of a tile transform.
-constexpr int64_t kAllResults = int64_t{1} << 40;
+// Which shape of tiles takes the fewest multiplications for maps of these sizes; an index of
+// kTileShapes, or -1 where there is none for filters of taps x taps.
+int ChooseTileShape(int64_t taps, const MapSizes& sizes);
+int ChooseTileShape(const TapConvolution& convolution);
 
-// The phase in whole tiles, for the slab's size.
-inline Phase WholeTiles(Phase phase) {
-  phase.cols = TilesAlong(phase.cols) * kTileOutputs;
-  return phase;
+inline int64_t TilesAlong(int64_t outputs, const TileShape& shape) {
+  return (outputs + shape.outputs() - 1) / shape.outputs();
 }
 
-// Rows of tiles of one image.
-struct TileRows {
-  int64_t first_row;  // of the outputs
-  int64_t count;
+// The tiles of a block of rows in scratch: one plane per point of the tile, each [tile][channel],
+// so that every plane is an operand of one matrix product.
+class TilePlanes {
+ public:
+  TilePlanes() = default;
+  TilePlanes(const TileShape& shape, int64_t tiles, int64_t channels);
+
+  int64_t tile_stride() const { return tile_stride_; }
+  int64_t plane_stride() const { return plane_stride_; }
+  int64_t elements() const { return elements_; }
+
+ private:
+  int64_t tile_stride_ = 0;
+  int64_t plane_stride_ = 0;
+  int64_t elements_ = 0;
 };
 
-// Fills the slab under some rows of tiles and transforms it into `planes`, which points at the
-// first tile's place.
-void TransformData(const Slab& slab, const Kernels& kernels, const TileRows& rows,
-                   int64_t tile_cols, const TilePlanes& data, void* planes, void* slab_scratch,
-                   const Slab::LoadRow& load_row);
+// Where tiles lie over the input of a convolution without stride or dilation: the tile that yields
+// the results from (row, col) on reads the map from (row + first_row, col + first_col) on.
+struct TileGrid {
+  TileShape shape;
+  int64_t tile_cols;
+  int64_t first_row, first_col;
+  int64_t map_rows, map_cols;
+
+  static TileGrid Of(const TileShape& shape, const TapConvolution& convolution);
+  // Rows of the map under `tile_rows` rows of tiles.
+  int64_t RowsUnder(int64_t tile_rows) const {
+    return tile_rows * shape.outputs() + shape.taps - 1;
+  }
+};
+
+// Rows of one image of the map, in a tensor or in scratch.
+struct MapRows {
+  const void* data;  // of row `first_row`
+  int64_t first_row;
+  int64_t row_stride, pixel_stride;
+  bool in_tensor;  // T, else Acc
+};
+
+// Loads the rows under some rows of tiles, which yield results from `row` on, into scratch of
+// RowsUnder(tile_rows) * map_cols * channels elements.
+MapRows LoadMapRows(const TileGrid& grid, int64_t row, int64_t tile_rows, int64_t channels,
+                    int64_t acc_bytes, void* scratch, const Slab::LoadRow& load_row);
+
+// Transforms rows of tiles, which yield results from `row` on, into `planes`, which points at the
+// first tile's place. `zeros`: a pixel of zeros.
+void TransformData(const Kernels& kernels, const WinogradKernels& winograd, const TileGrid& grid,
+                   const MapRows& map, int64_t row, int64_t tile_rows, int64_t channels,
+                   const void* zeros, const TilePlanes& data, void* planes);
 
 }  // namespace fastconv::cpu
 
