@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from keras import layers
 
-from fastconv.layers import FusedConv2D
+from fastconv.layers import Dense, FusedConv2D
 
 BACKENDS = ("fastconv", "stock")
 
@@ -85,3 +85,17 @@ class ConvolutionBlock:
         if spatial_dropout:
             stock.append(layers.SpatialDropout2D(spatial_dropout))
         return stock
+
+    def dense(self, units, activation="relu", name=None):
+        """Returns a dense layer.
+
+        Args:
+            units: int.
+            activation: string. Defaults to `"relu"`.
+            name: string, the layer's name. Defaults to `None`.
+
+        Returns:
+            The layer.
+        """
+        dense = Dense if self.backend == "fastconv" else layers.Dense
+        return dense(units, activation=activation, name=name)

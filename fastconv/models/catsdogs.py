@@ -11,7 +11,7 @@ def _layers(convolution, classes, variant):
         *convolution(32, padding="valid", pool_size=2),
         *convolution(64, padding="valid", pool_size=2),
         layers.Flatten(),
-        layers.Dense(128, activation="relu"),
+        convolution.dense(128, activation="relu"),
         layers.Dropout(0.2),
         layers.Dense(1, activation="sigmoid"),
     ]

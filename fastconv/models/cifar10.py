@@ -16,7 +16,7 @@ def _layers(convolution, classes, variant):
     return [
         *stages,
         layers.Flatten(),
-        layers.Dense(512, activation="relu"),
+        convolution.dense(512, activation="relu"),
         layers.Dropout(0.5),
         layers.Dense(classes, activation="softmax"),
     ]

@@ -12,7 +12,7 @@ def _layers(convolution, classes, variant):
         return [
             *convolution(16 if variant == "v1" else 32, pool_size=2),
             layers.Flatten(),
-            layers.Dense(dense_units, activation="relu"),
+            convolution.dense(dense_units, activation="relu"),
             layers.Dense(classes, activation="softmax"),
         ]
     if variant == "v6":
@@ -25,7 +25,7 @@ def _layers(convolution, classes, variant):
         *first,
         *second,
         layers.Flatten(),
-        layers.Dense(dense_units, activation="relu"),
+        convolution.dense(dense_units, activation="relu"),
         layers.Dropout(0.5),
         layers.Dense(classes, activation="softmax"),
     ]

@@ -29,7 +29,7 @@ def _layers(convolution, classes, variant):
     return [
         *base,
         layers.Flatten(name="flatten"),
-        layers.Dense(519, activation="relu", name="fc1"),
+        convolution.dense(519, activation="relu", name="fc1"),
         layers.Dense(classes, activation="softmax", name="predictions"),
     ]
 

@@ -85,7 +85,8 @@ def test_layer_shapes(system):
 @pytest.mark.parametrize("backend", ["fastconv", "stock"])
 @pytest.mark.parametrize("system", HEADS)
 def test_heads(system, backend):
-    dense = [layer for layer in build(system, backend).layers if type(layer) is keras.layers.Dense]
+    layers = build(system, backend).layers
+    dense = [layer for layer in layers if isinstance(layer, keras.layers.Dense)]
     assert [layer.units for layer in dense] == HEADS[system]
     assert dense[-1].activation.__name__ == ("sigmoid" if system == "catsdogs" else "softmax")
 
