@@ -239,6 +239,24 @@ TEST_P(Conv2DSpecialTest, RowsOfEveryWidth) {
   }
 }
 
+// Results of more than 16 MiB are written around the caches where vectors are whole.
+TEST_P(Conv2DSpecialTest, ResultsLargerThanCaches) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  if (type() != DataType::kFloat32) GTEST_SKIP() << "only float32 is written around the caches";
+  const ScopedMaxIsa max_isa(isa());
+  InlineThreadPool pool;
+  for (const char* text : {"x=1x512x520x16 filter=1x1x16 bias act=leaky:0.25",
+                           "x=1x512x520x17 filter=1x1x17 groups=17 bias act=relu"}) {
+    SCOPED_TRACE(text);
+    const Conv2DScenario scenario = MakeConv2DScenario(text, Problem(text), Regime::kExact);
+    const auto run = [&](Conv2DPass pass) {
+      return RunConv2D(pass, scenario.problem, scenario.inputs, &pool, kWorkspaceFills[0]);
+    };
+    EXPECT_TRUE(Matches(scenario.expected.forward.y, run(Conv2DPass::kForward).y));
+    EXPECT_TRUE(Matches(scenario.expected.dx, run(Conv2DPass::kBackwardInput).dx));
+  }
+}
+
 // A sum of squares minus the square of the sum would lose the whole variance.
 TEST_P(Conv2DSpecialTest, StatisticsFarFromZero) {
   FASTCONV_SKIP_WITHOUT(isa());

@@ -22,6 +22,9 @@ inline double NegativeSlope(const Epilogue& epilogue) {
   return 1.0;
 }
 
+// Whether a tensor that nothing reads again at once is better written around the caches.
+inline bool LargerThanCaches(int64_t bytes) { return bytes > int64_t{16} << 20; }
+
 // Neighbouring rows of a map: what one work item computes.
 struct Band {
   int64_t first_row;

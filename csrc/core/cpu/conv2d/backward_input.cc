@@ -110,7 +110,9 @@ class BackwardInput final : public Conv2DPlan {
                                 phase.row_step * window.w.in * conv_.in_channels,
                                 phase.col_step * conv_.in_channels, r.band.rows, phase.cols,
                                 r.channels,
-                                PointwiseStage{nullptr, nullptr, zeros, Activation::kLinear, 1.0}});
+                                PointwiseStage{nullptr, nullptr, zeros, Activation::kLinear, 1.0},
+                                LargerThanCaches(conv_.batch * window.h.in * window.w.in *
+                                                 conv_.in_channels * element_bytes_)});
   }
 
   const char* name_;

@@ -22,6 +22,9 @@ class Forward final : public Conv2DPlan {
         batch_statistics_(problem.batch_statistics),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
+        around_caches_(
+            !batch_statistics_ && epilogue_.dropout.kind == DropoutKind::kNone &&
+            LargerThanCaches(conv_.output_pixels() * conv_.out_channels * element_bytes_)),
         algorithm_(make_algorithm(
             {kernels, ForwardTaps(conv_.window), conv_.batch, conv_.groups,
              conv_.in_channels_per_group(), conv_.out_channels_per_group(), num_threads,
@@ -143,7 +146,7 @@ class Forward final : public Conv2DPlan {
     void* y = At(args.y, pixel * channels + channel, element_bytes_);
     if (r.acc != nullptr) {
       kernels_.map_rows_from_acc({r.acc, row_stride, r.width, y, cols * channels, channels,
-                                  r.band.rows, cols, r.channels, stage});
+                                  r.band.rows, cols, r.channels, stage, around_caches_});
     }
     dropout_.Forward(args.y, args.code, {r.image, r.band, channel, r.channels});
     if (batch_statistics_) {
@@ -193,6 +196,7 @@ class Forward final : public Conv2DPlan {
   const DropoutStage dropout_;
   const bool batch_statistics_;
   const int64_t element_bytes_, acc_bytes_;
+  const bool around_caches_;
   std::vector<Band> pooled_bands_;  // filled while algorithm_ is made
   const std::unique_ptr<TapAlgorithm> algorithm_;
   WorkspaceLayout layout_;

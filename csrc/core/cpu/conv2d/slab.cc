@@ -6,6 +6,11 @@
 #include "core/cpu/workspace.h"
 
 namespace fastconv::cpu {
+namespace {
+
+constexpr int64_t kCloseElements = 16;
+
+}  // namespace
 
 Slab::Slab(const TapConvolution& convolution, const Phase& phase, int64_t channels)
     : channels_(channels),
@@ -13,6 +18,7 @@ Slab::Slab(const TapConvolution& convolution, const Phase& phase, int64_t channe
       in_cols_(convolution.in_cols),
       in_row_step_(convolution.in_row_step),
       in_col_step_(convolution.in_col_step),
+      deal_step_(in_col_step_ * channels <= kCloseElements ? 1 : in_col_step_),
       taps_(phase.taps) {
   if (taps_.empty()) return;
   const auto by_row = [](const Tap& a, const Tap& b) { return a.row < b.row; };
@@ -27,8 +33,8 @@ Slab::Slab(const TapConvolution& convolution, const Phase& phase, int64_t channe
     min_col_ = std::min<int64_t>(min_col_, 0);
     end_col = std::max(end_col, convolution.in_cols);
   }
-  phase_cols_ = (end_col - min_col_ + in_col_step_ - 1) / in_col_step_;
-  row_stride_ = in_col_step_ * phase_cols_ * channels_;
+  phase_cols_ = (end_col - min_col_ + deal_step_ - 1) / deal_step_;
+  row_stride_ = deal_step_ * phase_cols_ * channels_;
   std::sort(taps_.begin(), taps_.end(),
             [this](const Tap& a, const Tap& b) { return TapOffset(a) < TapOffset(b); });
 }
@@ -36,7 +42,7 @@ Slab::Slab(const TapConvolution& convolution, const Phase& phase, int64_t channe
 int64_t Slab::TapOffset(const Tap& tap) const {
   const int64_t col = tap.col - min_col_;
   return (tap.row - min_row_) * row_stride_ +
-         (col % in_col_step_ * phase_cols_ + col / in_col_step_) * channels_;
+         (col % deal_step_ * phase_cols_ + col / deal_step_) * channels_;
 }
 
 bool Slab::RowIsRead(int64_t slab_row) const {
@@ -61,12 +67,12 @@ void Slab::Fill(const Band& band, size_t element_bytes, void* dst, const LoadRow
       std::memset(row, 0, row_stride_ * element_bytes);
       continue;
     }
-    for (int64_t remainder = 0; remainder < in_col_step_; ++remainder) {
+    for (int64_t remainder = 0; remainder < deal_step_; ++remainder) {
       // Input columns start + i * step, i in [0, phase_cols): zeros, [begin, end) of the image,
       // zeros.
       const int64_t start = min_col_ + remainder;
       const auto first_not_below = [&](int64_t col) {
-        const int64_t i = col <= start ? 0 : (col - start + in_col_step_ - 1) / in_col_step_;
+        const int64_t i = col <= start ? 0 : (col - start + deal_step_ - 1) / deal_step_;
         return std::min(i, phase_cols_);
       };
       const int64_t begin = first_not_below(0);
@@ -74,7 +80,7 @@ void Slab::Fill(const Band& band, size_t element_bytes, void* dst, const LoadRow
       char* cols = static_cast<char*>(row) + remainder * phase_cols_ * pixel_bytes;
       std::memset(cols, 0, begin * pixel_bytes);
       if (begin < end) {
-        load_row({first_row + r, start + begin * in_col_step_, end - begin, in_col_step_,
+        load_row({first_row + r, start + begin * deal_step_, end - begin, deal_step_,
                   cols + begin * pixel_bytes});
       }
       std::memset(cols + end * pixel_bytes, 0, (phase_cols_ - end) * pixel_bytes);

@@ -16,14 +16,15 @@ namespace fastconv::cpu {
 // The slab: the input rows of a band of output rows, padded, in scratch. Columns are dealt out by
 // their remainder modulo the column step, so that the inputs of neighbouring outputs are
 // neighbours for every stride:
-//   [row][col % step][col / step][channel].
+//   [row][col % step][col / step][channel];
+// not so where channels are so few that a step does not leave the cache line.
 // An output pixel's reduction is then a few runs of consecutive elements (Run, kernels.h).
 class Slab {
  public:
   Slab(const TapConvolution& convolution, const Phase& phase, int64_t channels);
 
-  int64_t pixel_stride() const { return channels_; }
-  // Between the slab rows of neighbouring output rows.
+  // Between the inputs of neighbouring outputs, and of neighbouring output rows.
+  int64_t pixel_stride() const { return in_col_step_ / deal_step_ * channels_; }
   int64_t output_row_stride() const { return in_row_step_ * row_stride_; }
   int64_t elements(int64_t output_rows) const { return rows(output_rows) * row_stride_; }
   int64_t channels() const { return channels_; }
@@ -37,7 +38,7 @@ class Slab {
   std::vector<std::vector<Run>> Runs(int64_t max_depth) const;
 
   // Valid columns of one input row: [first_col, first_col + cols * col_step) in steps, to dst,
-  // whose pixels lie pixel_stride() apart.
+  // whose pixels lie channels() apart.
   struct Row {
     int64_t row;
     int64_t first_col, cols, col_step;
@@ -56,6 +57,7 @@ class Slab {
   int64_t channels_;
   int64_t in_rows_, in_cols_;
   int64_t in_row_step_, in_col_step_;
+  int64_t deal_step_;                   // columns are dealt out by their remainder modulo this
   int64_t min_row_ = 0, row_span_ = 0;  // input rows relative to an output row's first
   int64_t min_col_ = 0;                 // input column of slab column 0
   int64_t phase_cols_ = 0;              // slab columns per remainder

@@ -231,6 +231,8 @@ struct MapRowsArgs {
   int64_t y_row_stride, y_pixel_stride;
   int64_t rows, cols, channels;
   PointwiseStage stage;
+  // y is larger than the caches: write around them, which saves reading its memory first.
+  bool around_caches = false;
 };
 
 // y, code = max_pool(stage(src)) for the pooled rows [first_row, first_row + rows).

@@ -79,21 +79,36 @@ FASTCONV_ALWAYS_INLINE void ForEachVector(int64_t channels, const Body& body) {
   if (channel < channels) body(channel, channels - channel);
 }
 
+// All vectors of y are whole and aligned.
+template <class T, class Acc>
+bool MayStoreAroundCaches(const MapRowsArgs& args) {
+  const auto aligned = [](int64_t elements) { return elements % kLanes<Acc> == 0; };
+  return kCanStoreAroundCaches<T> && aligned(args.channels) && aligned(args.y_pixel_stride) &&
+         aligned(args.y_row_stride) &&
+         reinterpret_cast<uintptr_t>(args.y) % FASTCONV_VECTOR_BYTES == 0;
+}
+
 template <class Src, class T, class Acc>
 void MapRows(const MapRowsArgs& args) {
+  const bool around_caches = args.around_caches && MayStoreAroundCaches<T, Acc>(args);
   WithStage<Acc>(args.stage, [&](const auto& stage) {
     for (int64_t row = 0; row < args.rows; ++row) {
       const Src* src = static_cast<const Src*>(args.src) + row * args.src_row_stride;
       T* y = static_cast<T*>(args.y) + row * args.y_row_stride;
       for (int64_t col = 0; col < args.cols; ++col) {
         ForEachVector<Acc>(args.channels, [&](int64_t channel, int64_t count) {
-          StoreFirst(y + channel, stage(LoadFirst(src + channel, count), channel), count);
+          const Vec<Acc> v = stage(LoadFirst(src + channel, count), channel);
+          if constexpr (kCanStoreAroundCaches<T>) {
+            if (around_caches) return StoreAroundCaches(y + channel, v);
+          }
+          StoreFirst(y + channel, v, count);
         });
         src += args.src_pixel_stride;
         y += args.y_pixel_stride;
       }
     }
   });
+  if (around_caches) FinishStoresAroundCaches();
 }
 
 }  // namespace fastconv::cpu::FASTCONV_ISA

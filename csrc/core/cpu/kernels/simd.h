@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -196,6 +196,31 @@ FASTCONV_ALWAYS_INLINE void Store(BFloat16* p, Vec<float> v) {
   StoreVector(p, BFloat16FromFloat(v));
 }
 FASTCONV_ALWAYS_INLINE void Store(Float16* p, Vec<float> v) { StoreVector(p, Float16FromFloat(v)); }
+
+// Writes around the caches; p is aligned to the vector. A thread's such stores become visible to
+// others in order only after FinishStoresAroundCaches.
+FASTCONV_ALWAYS_INLINE void StoreAroundCaches(float* p, Vec<float> v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(p, (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(p, (__m256)v);
+#elif defined(__SSE2__)
+  _mm_stream_ps(p, (__m128)v);
+#else
+  Store(p, v);
+#endif
+}
+
+template <class T>
+constexpr bool kCanStoreAroundCaches = false;
+template <>
+constexpr bool kCanStoreAroundCaches<float> = true;
+
+FASTCONV_ALWAYS_INLINE void FinishStoresAroundCaches() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
 
 #if defined(__AVX512F__)
 constexpr uint32_t FirstLanes(int64_t count) { return (1u << count) - 1; }
