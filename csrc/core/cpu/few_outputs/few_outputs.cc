@@ -250,7 +250,7 @@ std::string FewOutputsBackwardInputInability(const FusedConv2DProblem& problem) 
 }
 
 std::string FewOutputsDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem) {
-  constexpr int64_t kMinInputs = 8;
+  constexpr int64_t kMinInputs = 16;
   const Conv2DProblem& conv = problem.conv;
   if (conv.window.h.window * conv.window.w.window == 1) return "no taps to share a vector";
   const int64_t in_channels = pass == Conv2DPass::kForward ? conv.in_channels : conv.out_channels;
