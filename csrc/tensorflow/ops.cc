@@ -279,6 +279,19 @@ code: Output of MaxPool.
 dy: Gradient with respect to y.
 )");
 
+REGISTER_OP("Fastconv>Dropout")
+    .Attr(kTypeAttr)
+    .Input("x: T")
+    .FASTCONV_DROPOUT_INPUTS()
+    .Output("y: T")
+    .SetShapeFn(ShapeFunction("Dropout"))
+    .Doc(R"(
+Values of x set to 0 with a probability, the others divided by what is left to 1.
+
+dropout_rate: The probability.
+dropout_seed: Two numbers, as tf.random.stateless_uniform takes them.
+)");
+
 #undef FASTCONV_DROPOUT_INPUTS
 #undef FASTCONV_BLOCK_ATTRS
 #undef FASTCONV_POOL_ATTRS

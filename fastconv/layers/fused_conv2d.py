@@ -6,6 +6,7 @@ from keras import constraints, initializers, regularizers
 from fastconv import ops
 from fastconv.layers import requirements
 from fastconv.layers.activation import fused_activation
+from fastconv.layers.dropout import next_seed
 from fastconv.ops import arguments
 
 
@@ -256,11 +257,9 @@ class FusedConv2D(keras.layers.Conv2D):
         return keras.random.dropout(outputs, self._dropout_rate, noise_shape, self.seed_generator)
 
     def _next_seed(self):
-        """Returns the seed that `keras.random.dropout` would draw with, as TensorFlow takes it."""
         if self._dropout_rate == 1:  # no draw: nothing is random
             return keras.ops.zeros(2, "int32")
-        seed = keras.ops.mod(self.seed_generator.next(), 2**31 - 2)
-        return keras.ops.cast(seed, "int32")
+        return next_seed(self.seed_generator)
 
     def _fused(self, inputs, training, **block):
         convolution = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from keras import layers
 
-from fastconv.layers import Dense, FusedConv2D
+from fastconv.layers import Dense, Dropout, FusedConv2D
 
 BACKENDS = ("fastconv", "stock")
 
@@ -99,3 +99,7 @@ class ConvolutionBlock:
         """
         dense = Dense if self.backend == "fastconv" else layers.Dense
         return dense(units, activation=activation, name=name)
+
+    def dropout(self, rate):
+        """Returns the backend's layer of dropout that follows no convolution."""
+        return Dropout(rate) if self.backend == "fastconv" else layers.Dropout(rate)

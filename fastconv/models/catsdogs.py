@@ -12,7 +12,7 @@ def _layers(convolution, classes, variant):
         *convolution(64, padding="valid", pool_size=2),
         layers.Flatten(),
         convolution.dense(128, activation="relu"),
-        layers.Dropout(0.2),
+        convolution.dropout(0.2),
         layers.Dense(1, activation="sigmoid"),
     ]
 

@@ -17,7 +17,7 @@ def _layers(convolution, classes, variant):
         *stages,
         layers.Flatten(),
         convolution.dense(512, activation="relu"),
-        layers.Dropout(0.5),
+        convolution.dropout(0.5),
         layers.Dense(classes, activation="softmax"),
     ]
 

@@ -26,7 +26,7 @@ def _layers(convolution, classes, variant):
         *second,
         layers.Flatten(),
         convolution.dense(dense_units, activation="relu"),
-        layers.Dropout(0.5),
+        convolution.dropout(0.5),
         layers.Dense(classes, activation="softmax"),
     ]
 

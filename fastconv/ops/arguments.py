@@ -160,7 +160,7 @@ def dropout(dropout, spatial_dropout, seed):
 
 
 def tensor(value, name, rank, dtype=None):
-    """Returns `value` as a tensor of a supported type, of `rank` and, where given, of `dtype`."""
+    """Returns `value` as a tensor of a supported type and, where given, of `rank` and `dtype`."""
     result = tf.convert_to_tensor(value)
     if result.dtype not in SUPPORTED_TYPES:
         names = ", ".join(t.name for t in SUPPORTED_TYPES)
@@ -173,7 +173,7 @@ def tensor(value, name, rank, dtype=None):
             f"`{name}` must have the type {dtype.name} here. "
             f"Received: {name}.dtype={result.dtype.name}"
         )
-    if result.shape.rank not in (None, rank):
+    if rank is not None and result.shape.rank not in (None, rank):
         raise ValueError(f"`{name}` must have rank {rank}. Received: {name}.shape={result.shape}")
     return result
 

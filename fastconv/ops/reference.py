@@ -37,7 +37,7 @@ def fused_conv2d(
     """See `fastconv.ops.fused_conv2d`."""
     z = _convolution(x, filter, bias, strides, padding, dilations)
     y = _block(z, activation, negative_slope, pool_size, pool_strides, pool_padding)
-    return _dropout(tf.cast(y, x.dtype), dropout, spatial_dropout, seed)
+    return _dropped(tf.cast(y, x.dtype), dropout, spatial_dropout, seed)
 
 
 def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", dilations=1):
@@ -74,7 +74,7 @@ def fused_batch_norm(
     variance = _value_with_gradient_of(variance, own_variance)
     a = tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon)
     y = _block(a, activation, negative_slope, pool_size, pool_strides, pool_padding)
-    return _dropout(tf.cast(y, z.dtype), dropout, spatial_dropout, seed)
+    return _dropped(tf.cast(y, z.dtype), dropout, spatial_dropout, seed)
 
 
 def _value_with_gradient_of(value, other):
@@ -123,7 +123,12 @@ def _block(x, activation, negative_slope, pool_size, pool_strides, pool_padding)
     return x if pool_size is None else max_pool2d(x, pool_size, pool_strides, pool_padding)
 
 
-def _dropout(x, rate, spatial_rate, seed):
+def dropout(x, rate, seed):
+    """See `fastconv.ops.dropout`."""
+    return _dropped(x, rate, 0.0, seed)
+
+
+def _dropped(x, rate, spatial_rate, seed):
     rate = rate or spatial_rate
     if rate in (0, 1):  # 1 is beyond what TensorFlow's own dropout takes
         return x if rate == 0 else tf.zeros_like(x)

@@ -27,6 +27,7 @@ OPS = [
     "FusedBatchNormGradApply",
     "MaxPool",
     "MaxPoolGrad",
+    "Dropout",
 ]
 LIBRARY_IS_LOADED = "'libfastconv_ops' in open('/proc/self/maps').read()"
 

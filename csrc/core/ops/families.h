@@ -12,6 +12,7 @@ namespace fastconv {
 std::vector<OpDefinition> Conv2DOps();
 std::vector<OpDefinition> BatchNormOps();
 std::vector<OpDefinition> MaxPoolOps();
+std::vector<OpDefinition> DropoutOps();
 
 template <typename T>
 std::unique_ptr<Op> MakeOp() {

@@ -21,7 +21,8 @@ int64_t TensorSpec::elements() const {
 const std::vector<OpDefinition>& AllOps() {
   static const std::vector<OpDefinition>* const ops = [] {
     auto* all = new std::vector<OpDefinition>();
-    for (const std::vector<OpDefinition>& family : {Conv2DOps(), BatchNormOps(), MaxPoolOps()}) {
+    for (const std::vector<OpDefinition>& family :
+         {Conv2DOps(), BatchNormOps(), MaxPoolOps(), DropoutOps()}) {
       all->insert(all->end(), family.begin(), family.end());
     }
     return all;

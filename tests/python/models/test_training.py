@@ -51,20 +51,20 @@ def losses(system, backend, variant, batches, jit_compile, weights=None):
     return curve, weights
 
 
-# In float64 without a regulariser: Keras cannot add its float64 loss to the float32 one. With XLA
-# without dropout: Keras draws other masks there, fastconv those of plain mode.
+# In float64 without a regulariser: Keras cannot add its float64 loss to the float32 one.
 @pytest.mark.parametrize(
     ("system", "variant", "jit_compile", "policy"),
     [
         ("cifar10", None, False, "float32"),
-        ("fruits360", "v2", True, "float32"),
+        ("cifar10", None, True, "float32"),
         ("cifar10", None, False, "float64"),
         ("fruits360", "v5", False, "float64"),
     ],
     indirect=["policy"],
 )
 def test_loss_curves_agree(system, variant, jit_compile, policy, batches):
-    stock, weights = losses(system, "stock", variant, batches, jit_compile)
+    # Keras draws other masks with XLA, fastconv the same ones.
+    stock, weights = losses(system, "stock", variant, batches, jit_compile=False)
     fast, _ = losses(system, "fastconv", variant, batches, jit_compile, weights)
     bound = LOSS_CURVE[policy]
     np.testing.assert_allclose(fast, stock, rtol=bound)
