@@ -29,6 +29,8 @@ OPS = [
     "MaxPoolGrad",
     "Dropout",
 ]
+# The dropout inputs of raw ops.
+NO_DROPOUT = tf.zeros([0], tf.float64), tf.zeros([0], tf.int32)
 LIBRARY_IS_LOADED = "'libfastconv_ops' in open('/proc/self/maps').read()"
 
 
@@ -257,7 +259,7 @@ class TestOps:
 
         @tf.function(input_signature=[unknown, unknown, unknown], jit_compile=jit_compile)
         def convolve(x, kernel, bias):
-            return native.ops().fastconv_fused_conv2d(x, kernel, bias)
+            return native.ops().fastconv_fused_conv2d(x, kernel, bias, *NO_DROPOUT)
 
         kernel, bias = tf.zeros([3, 3, 2, 4]), tf.zeros([0])
         assert convolve(tf.zeros([1, 5, 5, 2]), kernel, bias)[0].shape == (1, 3, 3, 4)
@@ -268,7 +270,12 @@ class TestOps:
         @tf.function(input_signature=[tf.TensorSpec([None, None, 9, 3], tf.float32)])
         def convolve(x):
             y, code = native.ops().fastconv_fused_conv2d(
-                x, tf.zeros([3, 3, 3, 4]), tf.zeros([4]), pool_size=[2, 2], pool_strides=[2, 2]
+                x,
+                tf.zeros([3, 3, 3, 4]),
+                tf.zeros([4]),
+                *NO_DROPOUT,
+                pool_size=[2, 2],
+                pool_strides=[2, 2],
             )
             assert y.shape.as_list() == code.shape.as_list() == [None, None, 3, 4]
             return y
@@ -290,7 +297,7 @@ class TestOps:
         def convolve(x, kernel):
             x = tf.transpose(x, [0, 2, 1, 3])
             kernel = tf.transpose(kernel, [1, 0, 2, 3])
-            y, _ = native.ops().fastconv_fused_conv2d(x, kernel, tf.zeros([0]))
+            y, _ = native.ops().fastconv_fused_conv2d(x, kernel, tf.zeros([0]), *NO_DROPOUT)
             return tf.transpose(y, [3, 0, 2, 1])
 
         compiled = tf.function(convolve, jit_compile=True)(x, kernel)
@@ -306,14 +313,10 @@ class TestOps:
             import tensorflow as tf
             tf.config.threading.set_intra_op_parallelism_threads({threads})
             tf.config.threading.set_inter_op_parallelism_threads(4)
-            from fastconv import native
+            from fastconv import ops
 
             def convolve(x, kernel):
-                ys = [
-                    native.ops().fastconv_fused_conv2d(x + i, kernel, tf.zeros([0]))[0]
-                    for i in range(8)
-                ]
-                return tf.stack(ys)
+                return tf.stack([ops.fused_conv2d(x + i, kernel) for i in range(8)])
 
             x = tf.random.stateless_normal([4, 16, 16, 8], [1, 2])
             kernel = tf.random.stateless_normal([3, 3, 8, 16], [3, 4])
