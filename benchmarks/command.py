@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import machine, report
+from benchmarks import harness, machine, report
 
 DEFAULT_OUTPUT = pathlib.Path("build/benchmarks")
 SYSTEMS = ("cifar10", "fruits360", "food101", "catsdogs", "vgg16")
-_QUICK = {"systems": ["cifar10", "catsdogs"], "rounds": 3, "steps": 1}
-_FULL = {"systems": list(SYSTEMS), "rounds": 11, "steps": 2}
+_QUICK = {"systems": ["cifar10", "catsdogs"], "rounds": 3, "budget": 0, "steps": 1}
+_FULL = {"systems": list(SYSTEMS), "rounds": 21, "budget": 20}
 
 # Caps fastconv, oneDNN (TensorFlow's and PyTorch's), XLA and PyTorch's own kernels alike.
 _ISA_ENVIRONMENT = {
@@ -63,7 +63,7 @@ class Part:
         self.add_options(parser)
         options = parser.parse_args(arguments)
         cap_isa(options.isa)
-        defaults = {**(_QUICK if options.quick else {**_FULL, **(self.defaults or {})})}
+        defaults = _QUICK if options.quick else {**_FULL, **(self.defaults or {})}
         for name, value in defaults.items():
             if getattr(options, name) is None:
                 setattr(options, name, value)
@@ -92,8 +92,20 @@ def add_common_options(parser):
         "--systems", nargs="+", choices=SYSTEMS, help="documented systems (default: all)"
     )
     parser.add_argument("--batch", type=count, help="images per step (default: the system's)")
-    parser.add_argument("--rounds", type=count, help="rounds to time (default: 11)")
-    parser.add_argument("--steps", type=count, help="steps of a variant in a round (default: 2)")
+    parser.add_argument("--rounds", type=count, help="most rounds to time (default: the part's)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="time for the rounds of one system, or layer's pass, after which no more begin once "
+        f"there are {harness.FEWEST_ROUNDS} (default: the part's)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=count,
+        help="steps of a variant in a round (default: as many as take "
+        f"{harness.TURN_SECONDS} seconds)",
+    )
     parser.add_argument(
         "--quick",
         action="store_true",

@@ -45,7 +45,12 @@ def measure(options, make_step, torch_step):
                 system, *systems.batch(system, size)
             )
         seconds = harness.interleave(
-            steps, options.rounds, options.steps, WARM_UP_STEPS, command.progress
+            steps,
+            options.rounds,
+            options.steps,
+            WARM_UP_STEPS,
+            options.budget,
+            command.progress,
         )
         results.append({"system": name, "batch": size, **summarise(seconds, defaults)})
     return {"torch": torch_note, "systems": results}
@@ -84,9 +89,13 @@ def markdown(results):
     rows = results["systems"]
     names = list(rows[0]["summaries"])
     times = report.table(
-        ["system, batch", *(f"{name}, ms" for name in names)],
+        ["system, batch", "rounds", *(f"{name}, ms" for name in names)],
         [
-            [_label(row), *(report.milliseconds(row["summaries"][name]) for name in names)]
+            [
+                _label(row),
+                str(len(row["seconds_per_step"][names[0]])),
+                *(report.milliseconds(row["summaries"][name]) for name in names),
+            ]
             for row in rows
         ],
     )

@@ -15,44 +15,59 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
+# The smallest number of rounds with intervals of that confidence.
+FEWEST_ROUNDS = 6
+# A turn this long makes the clock and the caches that other variants left behind matter little.
+TURN_SECONDS = 0.06
 
 
 def interleave(
     variants: Mapping[str, Callable[[], None]],
     rounds: int,
-    steps: int,
+    steps: int | None,
     warm_up: int,
+    budget: float = math.inf,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, list[float]]:
     """Times variants in turn.
 
     Args:
         variants: What to time, by name. A call does one step and returns when it is done.
-        rounds: Number of rounds, each of which times every variant once.
-        steps: Steps that a variant runs in a round.
+        rounds: Greatest number of rounds, each of which times every variant once.
+        steps: Steps that a variant runs in a round; None means as many as take `TURN_SECONDS`.
         warm_up: Steps of each variant before the first round, not timed.
+        budget: Seconds after which no round begins, once there are `FEWEST_ROUNDS`.
         progress: Called with a line of text at every beginning.
 
     Returns:
         By name, the mean seconds of a step in each round.
     """
+    repeats = {}
     for name, step in variants.items():
         progress(f"warming up {name}")
         for _ in range(warm_up):
             step()
+        repeats[name] = steps or max(1, round(TURN_SECONDS / _seconds_per_step(step, 1)))
     seconds = {name: [] for name in variants}
     names = list(variants)
+    spent = 0
     for index in range(rounds):
+        if spent > budget and index >= FEWEST_ROUNDS:
+            break
         progress(f"round {index + 1} of {rounds}")
         # Another variant begins each round: none always follows the same one.
         shift = index % len(names)
         for name in names[shift:] + names[:shift]:
-            step = variants[name]
-            start = time.perf_counter()
-            for _ in range(steps):
-                step()
-            seconds[name].append((time.perf_counter() - start) / steps)
+            seconds[name].append(_seconds_per_step(variants[name], repeats[name]))
+            spent += seconds[name][-1] * repeats[name]
     return seconds
+
+
+def _seconds_per_step(step: Callable[[], None], steps: int) -> float:
+    start = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return (time.perf_counter() - start) / steps
 
 
 @dataclass(frozen=True)

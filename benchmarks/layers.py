@@ -29,6 +29,7 @@ WARM_UP_STEPS = 2
 _HEADER = (
     "convolution",
     "systems",
+    "rounds",
     "stock, ms",
     "fastconv, ms",
     "stock / fastconv",
@@ -209,7 +210,9 @@ def measure(options):
         )
         passes = {}
         for name, variants in steps(convolution, dtype).items():
-            seconds = harness.interleave(variants, options.rounds, options.steps, WARM_UP_STEPS)
+            seconds = harness.interleave(
+                variants, options.rounds, options.steps, WARM_UP_STEPS, options.budget
+            )
             passes[name] = summarise(seconds, operations, roof)
         results.append(
             {
@@ -275,6 +278,7 @@ def _row(row, measured):
     return [
         row["convolution"],
         ", ".join(row["systems"]) or "layers.txt",
+        str(len(measured["seconds"]["stock"])),
         *(report.milliseconds(measured["summaries"][name]) for name in names),
         report.ratio(measured["ratio"]),
         *(f"{measured['flops_per_second'][name] / 1e9:.0f}" for name in names),
@@ -288,6 +292,7 @@ PART = command.Part(
     measure=measure,
     markdown=markdown,
     plot=lambda results, path: plots.rooflines(results["layers"], PASSES, path),
+    defaults={"budget": 1},
 )
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ def peak(system, backend, batch, dtype_policy, steps):
         )
     )
     model = models.build(system, backend=backend)
-    model.compile(described.optimizer(), described.loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        described.new_optimizer(backend), described.loss, metrics=["accuracy"], jit_compile=False
+    )
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
     model.train_function(batches)
@@ -156,7 +158,7 @@ PART = command.Part(
     measure=measure,
     markdown=markdown,
     plot=plots.memory,
-    defaults={"rounds": 3},
+    defaults={"rounds": 2, "steps": 2},
 )
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ def targets(system, labels):
     return keras.utils.to_categorical(labels, system.classes)
 
 
-def default_mode(model, **arguments):
+def default_mode(model):
     """Returns the mode that Keras chooses for a model; leaves the model compiled that way."""
-    model.compile(jit_compile="auto", **arguments)
+    model.compile(jit_compile="auto")
     return "XLA" if model.jit_compile else "plain"
 
 
@@ -61,7 +61,7 @@ def variants(system, size, make_step):
             model = build(system, backend, weights)
             chosen = default_mode(model)
             defaults[f"{backend} default"] = f"{backend} {chosen}"
-            steps[f"{backend} {mode}"] = make_step(system, model, jit_compile, x, y)
+            steps[f"{backend} {mode}"] = make_step(system, backend, model, jit_compile, x, y)
     return steps, defaults
 
 
@@ -72,9 +72,11 @@ def build(system, backend, weights):
     return model
 
 
-def training_step(system, model, jit_compile, x, y):
+def training_step(system, backend, model, jit_compile, x, y):
     """Returns a function that does what `fit` does with a batch, until all of it is done."""
-    model.compile(system.optimizer(), system.loss, metrics=["accuracy"], jit_compile=jit_compile)
+    model.compile(
+        system.new_optimizer(backend), system.loss, metrics=["accuracy"], jit_compile=jit_compile
+    )
     model.make_train_function()
     batches = _repeated((x, y))
 
@@ -85,9 +87,9 @@ def training_step(system, model, jit_compile, x, y):
     return step
 
 
-def prediction_step(system, model, jit_compile, x, y):
+def prediction_step(system, backend, model, jit_compile, x, y):
     """Returns a function that does what `predict` does with a batch."""
-    del system, y
+    del system, backend, y
     model.compile(jit_compile=jit_compile)
     model.make_predict_function()
     batches = _repeated((x,))

@@ -2,7 +2,7 @@
 
 For every number of threads a process of its own may use as many processors, by which TensorFlow,
 oneDNN and fastconv size their thread pools. In it the builds and batch sizes take turns, with
-`jit_compile=False`. Small batches are repeated within a turn. "Grows" marks a batch whose time per
+`jit_compile=False`. "Grows" marks a batch whose time per
 image is longer than at the next smaller batch beyond the noise. Numbers of threads are in different
 processes: their speed-up is a ratio of medians, without an interval.
 """
@@ -17,11 +17,10 @@ from benchmarks import command, harness, plots, report, subprocesses
 BUILDS = ("stock", "fastconv")
 BATCHES = tuple(2**exponent for exponent in range(10))
 _QUICK_BATCHES = (1, 8, 64)
-# Images that a turn has at least, so that the clock and the machine's hiccups matter little.
-IMAGES_PER_TURN = 32
+WARM_UP_STEPS = 2
 
 
-def seconds_per_image(system, batches, dtype_policy, rounds, steps):
+def seconds_per_image(system, batches, dtype_policy, rounds, steps, budget):
     """Times one system on this process's processors.
 
     Returns:
@@ -41,28 +40,14 @@ def seconds_per_image(system, batches, dtype_policy, rounds, steps):
     for batch in batches:
         for build in BUILDS:
             model = systems.build(described, build, weights)
-            step = systems.training_step(described, model, False, x[:batch], y[:batch])
-            variants[build, batch] = _repeat(step, _repetitions(batch))
-    seconds = harness.interleave(variants, rounds, steps, warm_up=2, progress=command.progress)
+            variants[build, batch] = systems.training_step(
+                described, build, model, False, x[:batch], y[:batch]
+            )
+    seconds = harness.interleave(variants, rounds, steps, WARM_UP_STEPS, budget, command.progress)
     return {
-        build: {
-            str(batch): [value / (batch * _repetitions(batch)) for value in seconds[build, batch]]
-            for batch in batches
-        }
+        build: {str(batch): [value / batch for value in seconds[build, batch]] for batch in batches}
         for build in BUILDS
     }
-
-
-def _repetitions(batch):
-    return max(1, IMAGES_PER_TURN // batch)
-
-
-def _repeat(step, times):
-    def repeated():
-        for _ in range(times):
-            step()
-
-    return repeated
 
 
 def measure(options):
@@ -87,6 +72,7 @@ def measure(options):
                 dtype_policy=options.dtype_policy,
                 rounds=options.rounds,
                 steps=options.steps,
+                budget=options.budget,
             )
         results.append({"system": name, "seconds_per_image": seconds, **summarise(seconds)})
     return results
@@ -172,8 +158,13 @@ def _table(row):
         for build in BUILDS:
             gains = list(row["speed_up"][most][build].values())
             means.append(f"{harness.geometric_mean(gains):.2f}")
-    return f"## {row['system']}\n\nMilliseconds per image:\n\n" + report.table(
-        header, [*lines, [*means, ""]]
+    rounds = [
+        f"{len(next(iter(builds['stock'].values())))} with {count}"
+        for count, builds in row["seconds_per_image"].items()
+    ]
+    return (
+        f"## {row['system']}\n\nMilliseconds per image; rounds by threads: {', '.join(rounds)}.\n\n"
+        + report.table(header, [*lines, [*means, ""]])
     )
 
 
@@ -192,7 +183,7 @@ PART = command.Part(
     measure=measure,
     markdown=markdown,
     plot=plots.batches,
-    defaults={"systems": ["cifar10"]},
+    defaults={"systems": ["cifar10"], "budget": 30},
     add_options=_add_options,
 )
 

@@ -31,6 +31,40 @@ def test_a_time_is_that_of_one_step(harness, monkeypatch):
     assert seconds == {"a": [2, 2]}
 
 
+def test_a_turn_has_as_many_steps_as_take_its_time(harness, monkeypatch):
+    clock = [0.0]
+    calls = {"short": 0, "long": 0}
+
+    def step(name, seconds):
+        clock[0] += seconds
+        calls[name] += 1
+
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
+    variants = {
+        "short": lambda: step("short", harness.TURN_SECONDS / 4),
+        "long": lambda: step("long", 2 * harness.TURN_SECONDS),
+    }
+    harness.interleave(variants, rounds=3, steps=None, warm_up=0)
+    # One step of each to find out how long it takes.
+    assert calls == {"short": 1 + 3 * 4, "long": 1 + 3}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "budget", "done"), [(20, 0, 6), (20, 100, 9), (20, 1000, 20), (4, 0, 4)]
+)
+def test_a_budget_ends_rounds_that_are_enough_to_decide(harness, monkeypatch, rounds, budget, done):
+    # Both variants take 6 seconds a step and run once a round: 12 seconds a round.
+    clock = itertools.count(step=6)
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: next(clock))
+    seconds = harness.interleave(
+        dict.fromkeys("ab", lambda: None), rounds, steps=1, warm_up=0, budget=budget
+    )
+    assert [len(values) for values in seconds.values()] == [done, done]
+    if done < rounds:
+        assert done * 12 > budget
+    assert harness.Ratio.of(seconds["a"], seconds["b"]).coverage >= harness.CONFIDENCE or rounds < 6
+
+
 def test_summary_has_median_and_quartiles(harness):
     summary = harness.Summary.of([5, 1, 4, 2, 3])
     assert (summary.lower_quartile, summary.median, summary.upper_quartile) == (2, 3, 4)

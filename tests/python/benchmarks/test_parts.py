@@ -1,49 +1,54 @@
-"""Runs every benchmark's command on a tiny problem and reads what it leaves."""
+"""Runs every benchmark on a tiny problem, in this process, and reads what it leaves."""
 
+import importlib
 import json
 import math
 import statistics
 import subprocess
 import sys
 
+import keras
 import pytest
 from helpers import REPOSITORY
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def run(part, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{part}", *map(str, arguments)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(autouse=True)
+def _benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    policy = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(policy)
 
 
-def results(part, folder, *arguments):
+@pytest.fixture
+def results(monkeypatch, tmp_path, capsys):
     """Runs a part, checks that its files are there, and returns results and Markdown."""
-    tiny = ("--rounds", "2", "--steps", "1", "--output", folder)
-    result = run(part, *arguments, *tiny)
-    assert result.returncode == 0, result.stderr
-    record = json.loads((folder / f"{part}.json").read_text())
-    assert record["benchmark"] == part
-    assert f"benchmarks.{part}" in record["command"]
-    assert record["machine"]["commit"]
-    assert (folder / f"{part}.png").read_bytes().startswith(PNG)
-    text = (folder / f"{part}.md").read_text()
-    assert record["machine"]["tensorflow"] in text
-    assert text in result.stdout
-    return record["results"], text
+
+    def run(part, *arguments):
+        arguments = [*map(str, arguments), "--rounds", "2", "--output", str(tmp_path)]
+        module = f"benchmarks.{part}"
+        monkeypatch.setattr(sys, "orig_argv", ["python3.11", "-m", module, *arguments])
+        importlib.import_module(module).PART.run(arguments)
+        record = json.loads((tmp_path / f"{part}.json").read_text())
+        assert record["benchmark"] == part
+        assert record["command"] == " ".join(["python", "-m", module, *arguments])
+        assert record["machine"]["commit"]
+        assert (tmp_path / f"{part}.png").read_bytes().startswith(PNG)
+        text = (tmp_path / f"{part}.md").read_text()
+        assert record["machine"]["tensorflow"] in text
+        assert text in capsys.readouterr().out
+        return record["results"], text
+
+    return run
 
 
 @pytest.mark.parametrize("part", ["train_step", "inference"])
-def test_systems_are_compared(part, tmp_path):
-    found, text = results(part, tmp_path, "--systems", "cifar10", "--batch", "2")
+def test_systems_are_compared(part, results):
+    found, text = results(part, "--systems", "catsdogs", "--batch", "2", "--steps", "1")
     (row,) = found["systems"]
-    assert (row["system"], row["batch"]) == ("cifar10", 2)
+    assert (row["system"], row["batch"]) == ("catsdogs", 2)
     seconds = row["seconds_per_step"]
     assert {"stock plain", "stock XLA", "fastconv plain", "fastconv XLA"} <= set(seconds)
     for variant, values in seconds.items():
@@ -56,25 +61,35 @@ def test_systems_are_compared(part, tmp_path):
     assert ("PyTorch" in seconds) != ("PyTorch is not installed" in text)
 
 
-def test_layers_are_those_of_the_system(tmp_path):
-    found, text = results("layers", tmp_path, "--systems", "catsdogs", "--batch", "1")
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_layers_are_those_of_the_system(results, monkeypatch, policy):
+    from benchmarks import machine
+
+    # The measured limits have a test of their own.
+    monkeypatch.setattr(machine, "limits", lambda: {"flops": 1e11, "bandwidth": 1e10})
+    found, text = results(
+        "layers", "--systems", "catsdogs", "--batch", 1, "--steps", 1, "--dtype-policy", policy
+    )
+    assert found["dtype"] == policy.removeprefix("mixed_")
+    size = 4 if policy == "float32" else 2
     first, second = found["layers"]
     assert [first[name] for name in ("height", "channels", "filters")] == [64, 3, 32]
     assert [second[name] for name in ("height", "channels", "filters")] == [31, 32, 64]
     # 62 x 62 outputs of 32 filters, each 27 multiplications and additions.
     assert first["flops"] == 2 * 62 * 62 * 32 * 27
+    tensors = 64 * 64 * 3 + 3 * 3 * 3 * 32 + 62 * 62 * 32
+    assert first["roof"] == pytest.approx(min(1e11, 1e10 * first["flops"] / (size * tensors)))
     for name, measured in second["passes"].items():
         for build in ("stock", "fastconv"):
             time = statistics.median(measured["seconds"][build])
-            assert measured["flops_per_second"][build] == pytest.approx(second["flops"] / time)
-            assert measured["share_of_roof"][build] > 0
+            speed = measured["flops_per_second"][build]
+            assert speed == pytest.approx(second["flops"] / time)
+            assert measured["share_of_roof"][build] == pytest.approx(speed / second["roof"])
         assert f"## {name}" in text
-    assert found["limits"]["flops"] > 1e8
-    assert found["limits"]["bandwidth"] > 1e8
 
 
-def test_memory_counts_results_of_the_step(tmp_path):
-    found, text = results("memory", tmp_path, "--systems", "catsdogs", "--batch", "64")
+def test_memory_counts_results_of_the_step(results):
+    found, text = results("memory", "--systems", "catsdogs", "--batch", 64, "--rounds", 1)
     (row,) = found
     # Stock keeps the first convolution's 62 x 62 x 32 results for the backward pass.
     assert row["step"]["stock"] > 64 * 62 * 62 * 32 * 4
@@ -84,8 +99,11 @@ def test_memory_counts_results_of_the_step(tmp_path):
     assert f"{row['share']:.0%}" in text
 
 
-def test_threads_and_batches(tmp_path):
-    found, text = results("threads_and_batch", tmp_path, "--batches", "1", "4", "--threads", "1")
+def test_threads_and_batches(results):
+    found, text = results(
+        *("threads_and_batch", "--systems", "catsdogs"),
+        *("--batches", 1, 4, "--threads", 1, "--steps", 1),
+    )
     (row,) = found
     assert list(row["summaries"]) == ["1"]
     for build in ("stock", "fastconv"):
@@ -98,10 +116,66 @@ def test_threads_and_batches(tmp_path):
         pairs = [a / b for a, b in zip(seconds["4"], seconds["1"], strict=True)]
         assert growth == pytest.approx(statistics.median(pairs))
         assert math.isclose(row["speed_up"]["1"][build]["4"], 1)
-    assert "cifar10" in text
+    assert "catsdogs" in text
 
 
-def test_an_unknown_system_is_refused():
-    result = run("train_step", "--systems", "cifar11")
-    assert result.returncode == 2
-    assert "cifar11" in result.stderr
+def test_a_process_has_the_processors_that_it_is_given(monkeypatch):
+    from benchmarks import machine, subprocesses
+
+    assert subprocesses.call("benchmarks.machine:cores", processors=[0]) == 1
+    assert subprocesses.call("benchmarks.machine:cores") == machine.cores()
+
+
+def test_a_process_that_fails_says_why():
+    from benchmarks import subprocesses
+
+    with pytest.raises(RuntimeError, match=r"(?s)Received: .*no_such_function"):
+        subprocesses.call("benchmarks.machine:no_such_function")
+
+
+def test_all_parts_run_with_the_options_given(monkeypatch):
+    from benchmarks import __main__ as everything
+
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--isa", "avx2"])
+    everything.main()
+    assert [command[2] for command in commands] == [
+        f"benchmarks.{part}"
+        for part in ("train_step", "inference", "layers", "memory", "threads_and_batch")
+    ]
+    assert all(command[3:] == ["--quick", "--isa", "avx2"] for command in commands)
+
+
+def test_the_instruction_set_is_capped_before_libraries_load():
+    result = subprocess.run(
+        [sys.executable, "-c", CAPPED, "--isa"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert result.stdout.split() == ["['--isa']", "avx2", "AVX2"]
+
+
+# Without the cap in its environment, `cap_isa` starts the process again, which then passes it.
+CAPPED = """
+import os, sys
+from benchmarks import command
+command.cap_isa("avx2")
+print(sys.argv[1:], os.environ["FASTCONV_MAX_ISA"], os.environ["ONEDNN_MAX_CPU_ISA"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--systems", "cifar11"), ("--isa", "sse"), ("--batch", "0")]
+)
+def test_unknown_values_are_refused(option, value, capsys):
+    from benchmarks import train_step
+
+    with pytest.raises(SystemExit) as error:
+        train_step.PART.run([option, value])
+    assert error.value.code == 2
+    message = capsys.readouterr().err
+    assert option in message
+    assert value in message
