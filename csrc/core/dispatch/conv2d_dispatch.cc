@@ -88,7 +88,7 @@ const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
        {"implicit_gemm", NoInability, NoDisadvantage, BackwardInput<cpu::MakeImplicitGemm>}});
   static const std::vector<Implementation> backward_filter =
       ListOf({{"winograd", cpu::WinogradInability, cpu::WinogradDisadvantage,
-               BackwardFilter<cpu::MakeWinogradFilterGrad>},
+               cpu::MakeWinogradBackwardFilter},
               {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage,
                BackwardFilter<cpu::MakeGroupedFilterGrad>},
               {"implicit_gemm", NoInability, NoDisadvantage,

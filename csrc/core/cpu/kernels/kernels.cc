@@ -15,6 +15,8 @@ template <class Acc>
 void ConvRows(const ConvRowsArgs& args);
 template <class Acc>
 void FilterGrad(const FilterGradArgs& args);
+template <class Acc>
+void TileProducts(const TileProductsArgs& args);
 // winograd.cc
 const WinogradKernels* GetWinogradKernels(DataType dtype);
 
@@ -43,6 +45,7 @@ Kernels TableOf(DataType dtype) {
           AddRows<Acc>,
           ConvRows<Acc>,
           FilterGrad<Acc>,
+          TileProducts<Acc>,
           SpreadGroups<Acc>,
           GroupedRows<Acc>,
           GroupedFilterGrad<Acc>,

@@ -99,6 +99,22 @@ struct FilterGradArgs {
   int64_t images, rows, cols;
 };
 
+// sums[c][0, width) (+)= sum over tiles t of data[t * data_stride + c] *
+//   gradients[t * gradient_stride + 0 .. width).
+// On the way `prefetch_lines` cache lines from `prefetch` on are asked for.
+struct TileProductsArgs {
+  const void* data;  // Acc
+  int64_t data_stride;
+  const void* gradients;  // Acc
+  int64_t gradient_stride;
+  int64_t tiles, channels;
+  int64_t vectors;  // 1 or 2
+  void* sums;       // Acc [channels][width]
+  bool accumulate;
+  const void* prefetch;
+  int64_t prefetch_lines;
+};
+
 // ---- convolutions of narrow groups, lanes across groups (grouped.h) -------------------------
 
 // Gives each output channel inputs of its own: for out = first_out + lane, lane < channels,
@@ -168,9 +184,10 @@ struct TileShape {
   constexpr int64_t planes() const { return points * points; }
 };
 
-// A row of tiles of a map's inputs, outputs() columns apart.
-struct WinogradDataArgs {
-  const void* const* rows;  // T or Acc; per point, column 0 of a row of the map; null: zeros
+// A row of tiles of a map: of points() x points() inputs or, for the filter gradient, of outputs()
+// x outputs() gradients.
+struct WinogradMapArgs {
+  const void* const* rows;  // T or Acc; per row of the tile, column 0 of the map; null: zeros
   int64_t first_col;        // of the first tile; columns outside [0, cols) are zeros
   int64_t cols;
   int64_t pixel_stride, channels;
@@ -200,15 +217,6 @@ struct WinogradProductArgs {
   int64_t vectors;  // 1 or 2
   void* products;
   int64_t product_stride;
-};
-
-// A row of tiles of outputs() x outputs() output gradients. All Acc.
-struct WinogradGradientArgs {
-  const void* src;
-  int64_t src_row_stride, src_col_stride;
-  void* dst;
-  int64_t dst_tile_stride, dst_plane_stride;
-  int64_t tiles, elements;
 };
 
 // ---- what surrounds a convolution -----------------------------------------------------------
@@ -332,19 +340,21 @@ struct DropRowsArgs {
 struct WinogradKernels {
   TileShape shape;
 
-  void (*data_from_tensor)(const WinogradDataArgs&);
-  void (*data_from_acc)(const WinogradDataArgs&);
+  void (*data_from_tensor)(const WinogradMapArgs&);
+  void (*data_from_acc)(const WinogradMapArgs&);
   void (*filter)(const WinogradMatrixArgs&);  // taps -> points
   void (*product)(const WinogradProductArgs&);
   void (*output_sums)(const WinogradOutputArgs&);
   void (*output_map)(const WinogradOutputArgs&);
   void (*output_pool)(const WinogradOutputArgs&);
   // The filter gradient has outputs() x outputs() filters and yields taps x taps results.
-  void (*gradient)(const WinogradGradientArgs&);
+  void (*gradient_from_tensor)(const WinogradMapArgs&);
+  void (*gradient_from_acc)(const WinogradMapArgs&);
   void (*filter_output)(const WinogradMatrixArgs&);  // points -> taps
 };
-constexpr TileShape kTileShapes[] = {{6, 3}, {8, 3}, {6, 5}, {8, 5}};
-constexpr int kNumTileShapes = 4;
+// The last one serves filter gradients only.
+constexpr TileShape kTileShapes[] = {{6, 3}, {8, 3}, {6, 5}, {8, 5}, {7, 3}};
+constexpr int kNumTileShapes = 4, kNumGradientTileShapes = 5;
 
 struct Kernels {
   Isa isa;
@@ -357,6 +367,7 @@ struct Kernels {
   void (*add_rows)(const AddRowsArgs&);
   void (*conv_rows)(const ConvRowsArgs&);
   void (*filter_grad)(const FilterGradArgs&);
+  void (*tile_products)(const TileProductsArgs&);
   void (*spread_groups)(const SpreadGroupsArgs&);
   void (*grouped_rows)(const GroupedRowsArgs&);
   void (*grouped_filter_grad)(const GroupedFilterGradArgs&);

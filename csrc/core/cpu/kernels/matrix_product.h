@@ -34,6 +34,15 @@ FASTCONV_ALWAYS_INLINE void AddTile(Acc* acc, const Vec<Acc> (&sums)[kRows][kVec
   }
 }
 
+template <class Acc, int kRows, int kVectors>
+FASTCONV_ALWAYS_INLINE void StoreTile(Acc* acc, const Vec<Acc> (&sums)[kRows][kVectors]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) Store(acc + (i * kVectors + v) * kLanes<Acc>, sums[i][v]);
+  }
+}
+
 // kRows pixels of output row `row`; slab and acc point at the first of them.
 template <class Acc, int kRows, int kVectors>
 void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
@@ -78,15 +87,8 @@ void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) 
     }
     for (; remaining > 0; --remaining) step();
   }
-  if (args.accumulate) {
-    AddTile<Acc, kRows, kVectors>(acc, sums);
-    return;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) Store(acc + (i * kVectors + v) * kLanes<Acc>, sums[i][v]);
-  }
+  if (args.accumulate) return AddTile<Acc, kRows, kVectors>(acc, sums);
+  StoreTile<Acc, kRows, kVectors>(acc, sums);
 }
 
 // Output rows [begin, end).
@@ -119,6 +121,74 @@ void FilterGradTile(const FilterGradArgs& args, const RowRange& rows, const Acc*
     }
   }
   AddTile<Acc, kRows, kVectors>(acc, sums);
+}
+
+// A range of memory that is asked for line by line while something else is computed.
+class Prefetcher {
+ public:
+  Prefetcher(const void* begin, int64_t lines)
+      : next_(static_cast<const char*>(begin)), end_(next_ + lines * kLine) {}
+
+  FASTCONV_ALWAYS_INLINE void Line() {
+    __builtin_prefetch(next_, 0, 2);  // into the second level of cache
+    next_ = next_ + kLine < end_ ? next_ + kLine : next_;
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+  const char* next_;
+  const char* end_;
+};
+
+// Tiles that are summed in registers at a time: with a level of sums for these and one for all
+// tiles of a call, rounding errors hardly grow with their number.
+constexpr int64_t kTilesPerSum = 32;
+
+// kRows consecutive channels of the data; data and sums point at the first of them.
+template <class Acc, int kRows, int kVectors>
+void ProductsTile(const TileProductsArgs& args, const Acc* data, Acc* sums,
+                  Prefetcher* prefetcher) {
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kVectors; ++i) __builtin_prefetch(sums + i * kLanes<Acc>, 1);
+  const Acc* gradients = static_cast<const Acc*>(args.gradients);
+  Prefetcher ahead = *prefetcher;
+  Acc earlier[kRows * kVectors * kLanes<Acc>];
+  const int64_t parts = (args.tiles + kTilesPerSum - 1) / kTilesPerSum;
+  for (int64_t part = 0; part < parts; ++part) {
+    Vec<Acc> tile_sums[kRows][kVectors] = {};
+    const int64_t tiles = args.tiles * (part + 1) / parts - args.tiles * part / parts;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      ahead.Line();
+      Vec<Acc> columns[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) columns[v] = Load(gradients + v * kLanes<Acc>);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+        const Vec<Acc> element = Broadcast(data[i]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) tile_sums[i][v] += element * columns[v];
+      }
+      data += args.data_stride;
+      gradients += args.gradient_stride;
+    }
+    if (part > 0) {
+      AddTile<Acc, kRows, kVectors>(earlier, tile_sums);
+    } else if (parts > 1) {
+      StoreTile<Acc, kRows, kVectors>(earlier, tile_sums);
+    } else if (args.accumulate) {
+      AddTile<Acc, kRows, kVectors>(sums, tile_sums);
+    } else {
+      StoreTile<Acc, kRows, kVectors>(sums, tile_sums);
+    }
+  }
+  *prefetcher = ahead;
+  if (parts == 1) return;
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kVectors; ++i) {
+    Acc* to = sums + i * kLanes<Acc>;
+    const Vec<Acc> sum = Load(earlier + i * kLanes<Acc>);
+    Store(to, args.accumulate ? Load(to) + sum : sum);
+  }
 }
 
 // Calls Tile<rows> for a row count known only at run time.
@@ -156,6 +226,13 @@ struct Tiles {
   struct FilterGrad {
     static void Call(const FilterGradArgs& args, const RowRange& rows, const Acc* slab, Acc* acc) {
       FilterGradTile<Acc, kRows, kVectors>(args, rows, slab, acc);
+    }
+  };
+  template <int kRows>
+  struct Products {
+    static void Call(const TileProductsArgs& args, const Acc* data, Acc* to,
+                     Prefetcher* prefetcher) {
+      ProductsTile<Acc, kRows, kVectors>(args, data, to, prefetcher);
     }
   };
 };
@@ -200,6 +277,22 @@ void FilterGradOfWidth(const FilterGradArgs& args) {
 template <class Acc>
 void FilterGrad(const FilterGradArgs& args) {
   args.vectors == 1 ? FilterGradOfWidth<Acc, 1>(args) : FilterGradOfWidth<Acc, 2>(args);
+}
+
+template <class Acc, int kVectors>
+void TileProductsOfWidth(const TileProductsArgs& args) {
+  const Acc* data = static_cast<const Acc*>(args.data);
+  Acc* sums = static_cast<Acc*>(args.sums);
+  Prefetcher prefetcher(args.prefetch, args.prefetch_lines);
+  ForEachTile(args.channels, [&](int64_t first, int64_t rows) {
+    CallTile<Tiles<Acc, kVectors>::template Products>(
+        rows, args, data + first, sums + first * kVectors * kLanes<Acc>, &prefetcher);
+  });
+}
+
+template <class Acc>
+void TileProducts(const TileProductsArgs& args) {
+  args.vectors == 1 ? TileProductsOfWidth<Acc, 1>(args) : TileProductsOfWidth<Acc, 2>(args);
 }
 
 }  // namespace fastconv::cpu::FASTCONV_ISA

@@ -18,21 +18,40 @@ template <class T, int P, int R>
 constexpr WinogradKernels KernelsOf() {
   constexpr int M = P - R + 1;
   return {{P, R},
-          WinogradData<T, float, P>,
-          WinogradData<float, float, P>,
+          WinogradMap<T, float, DataTransform<P>>,
+          WinogradMap<float, float, DataTransform<P>>,
           WinogradMatrix<float, FilterTransform<P, R>>,
           WinogradProduct<float>,
           WinogradOutputSums<float, P, M>,
           WinogradOutputMap<T, float, P, M>,
           WinogradOutputPool<T, float, P, M>,
-          WinogradGradient<float, P, M>,
+          WinogradMap<T, float, FilterTransform<P, M>>,
+          WinogradMap<float, float, FilterTransform<P, M>>,
+          WinogradMatrix<float, OutputTransform<P, R>>};
+}
+
+// For filter gradients alone: an odd number of outputs holds no whole pooling windows.
+template <class T, int P, int R>
+constexpr WinogradKernels GradientKernelsOf() {
+  constexpr int M = P - R + 1;
+  return {{P, R},
+          WinogradMap<T, float, DataTransform<P>>,
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          WinogradMap<T, float, FilterTransform<P, M>>,
+          WinogradMap<float, float, FilterTransform<P, M>>,
           WinogradMatrix<float, OutputTransform<P, R>>};
 }
 
 template <class T>
 const WinogradKernels* Table() {
   static constexpr WinogradKernels table[] = {KernelsOf<T, 6, 3>(), KernelsOf<T, 8, 3>(),
-                                              KernelsOf<T, 6, 5>(), KernelsOf<T, 8, 5>()};
+                                              KernelsOf<T, 6, 5>(), KernelsOf<T, 8, 5>(),
+                                              GradientKernelsOf<T, 7, 3>()};
   return table;
 }
 

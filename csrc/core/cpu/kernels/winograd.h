@@ -35,48 +35,52 @@ FASTCONV_ALWAYS_INLINE void TransformTile(const Load& load, const Emit& emit) {
 }
 
 // One tile of the map, all channels. point(row, col) yields the address of a point's channels.
-template <class Acc, int P, class Point>
-FASTCONV_ALWAYS_INLINE void TransformDataTile(const WinogradDataArgs& args, const Point& point,
-                                              Acc* dst) {
+template <class Acc, class Transform, class Point>
+FASTCONV_ALWAYS_INLINE void TransformMapTile(const WinogradMapArgs& args, const Point& point,
+                                             Acc* dst) {
+  constexpr int kOut = Transform::kOut;
   const int64_t stride = args.dst_plane_stride;
   ForEachVector<Acc>(args.channels, [&](int64_t channel, int64_t count) {
-    TransformTile<Acc, DataTransform<P>>(
+    TransformTile<Acc, Transform>(
         [&](int row, int col) { return LoadFirst(point(row, col) + channel, count); },
-        [&](int col, const Vec<Acc>(&line)[P]) {
+        [&](int col, const Vec<Acc>(&line)[kOut]) {
           Acc* to = dst + col * stride + channel;
 #pragma GCC unroll 8
-          for (int row = 0; row < P; ++row, to += P * stride) StoreFirst(to, line[row], count);
+          for (int row = 0; row < kOut; ++row, to += kOut * stride) {
+            StoreFirst(to, line[row], count);
+          }
         });
   });
 }
 
-template <class T, class Acc, int P>
-void WinogradData(const WinogradDataArgs& args) {
-  const T* rows[P];
+template <class T, class Acc, class Transform>
+void WinogradMap(const WinogradMapArgs& args) {
+  constexpr int kIn = Transform::kIn;
+  const T* rows[kIn];
   bool rows_inside = true;
-  for (int i = 0; i < P; ++i) {
+  for (int i = 0; i < kIn; ++i) {
     rows[i] = static_cast<const T*>(args.rows[i]);
     rows_inside = rows_inside && rows[i] != nullptr;
   }
   for (int64_t tile = 0; tile < args.tiles; ++tile) {
     const int64_t first_col = args.first_col + tile * args.tile_step;
     Acc* dst = static_cast<Acc*>(args.dst) + tile * args.dst_tile_stride;
-    if (rows_inside && first_col >= 0 && first_col + P <= args.cols) {
+    if (rows_inside && first_col >= 0 && first_col + kIn <= args.cols) {
       const int64_t stride = args.pixel_stride, offset = first_col * stride;
-      TransformDataTile<Acc, P>(
+      TransformMapTile<Acc, Transform>(
           args, [&](int row, int col) { return rows[row] + offset + col * stride; }, dst);
       continue;
     }
-    const T* points[P][P];
-    for (int i = 0; i < P; ++i) {
-      for (int j = 0; j < P; ++j) {
+    const T* points[kIn][kIn];
+    for (int i = 0; i < kIn; ++i) {
+      for (int j = 0; j < kIn; ++j) {
         const int64_t col = first_col + j;
         const bool inside = rows[i] != nullptr && col >= 0 && col < args.cols;
         points[i][j] =
             inside ? rows[i] + col * args.pixel_stride : static_cast<const T*>(args.zeros);
       }
     }
-    TransformDataTile<Acc, P>(args, [&](int row, int col) { return points[row][col]; }, dst);
+    TransformMapTile<Acc, Transform>(args, [&](int row, int col) { return points[row][col]; }, dst);
   }
 }
 
@@ -99,30 +103,6 @@ void WinogradMatrix(const WinogradMatrixArgs& args) {
             StoreFirst(to, line[row], count);
           }
         });
-  }
-}
-
-// A row of tiles of output gradients, M x M -> P x P.
-template <class Acc, int P, int M>
-void WinogradGradient(const WinogradGradientArgs& args) {
-  for (int64_t tile = 0; tile < args.tiles; ++tile) {
-    const Acc* src = static_cast<const Acc*>(args.src) + tile * M * args.src_col_stride;
-    Acc* dst = static_cast<Acc*>(args.dst) + tile * args.dst_tile_stride;
-    for (int64_t element = 0; element < args.elements; element += kLanes<Acc>) {
-      const int64_t count = args.elements - element;
-      TransformTile<Acc, FilterTransform<P, M>>(
-          [&](int row, int col) {
-            return LoadFirst(src + row * args.src_row_stride + col * args.src_col_stride + element,
-                             count);
-          },
-          [&](int col, const Vec<Acc>(&line)[P]) {
-            Acc* to = dst + col * args.dst_plane_stride + element;
-#pragma GCC unroll 8
-            for (int row = 0; row < P; ++row, to += P * args.dst_plane_stride) {
-              StoreFirst(to, line[row], count);
-            }
-          });
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 // One-dimensional transforms of Winograd's minimal filtering with P interpolation points: 0, pairs
-// +-p, and infinity (Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016,
-// section 4; Toom and Cook's construction). R taps and P points yield P - R + 1 results.
+// +-p, and, where P is even, infinity (Lavin, Gray, "Fast algorithms for convolutional neural
+// networks", 2016, section 4; Toom and Cook's construction). R taps and P points yield P - R + 1
+// results.
 //
 // Every matrix is written with even and odd parts: the rows of +p and -p differ in one sign.
 #ifndef FASTCONV_CORE_CPU_KERNELS_WINOGRAD_TRANSFORMS_H_
@@ -18,11 +19,18 @@ struct Points<6> {
   static constexpr double kValues[] = {0.625, 1.5};
 };
 template <>
+struct Points<7> {
+  static constexpr double kValues[] = {0.5, 1, 2};
+};
+template <>
 struct Points<8> {
   static constexpr double kValues[] = {0.5, 1, 2};
 };
 template <int P>
-constexpr int kPairs = P / 2 - 1;
+constexpr int kPairs = (P - 1) / 2;
+// Of an even number of points the last one is infinity.
+template <int P>
+constexpr bool kHasInfinity = P % 2 == 0;
 
 constexpr double Power(double base, int exponent) {
   double power = 1;
@@ -81,7 +89,7 @@ struct DataTransform {
       Apply<Acc, kPair + 1>(d, t);
     } else {
       t[0] = EveryOther<Acc, P, -1>(d);
-      t[P - 1] = EveryOther<Acc, P, -1>(d + 1);
+      if constexpr (kHasInfinity<P>) t[P - 1] = EveryOther<Acc, P, -1>(d + 1);
     }
   }
 };
@@ -107,7 +115,7 @@ struct FilterTransform {
       Apply<Acc, kPair + 1>(g, t);
     } else {
       t[0] = g[0] * static_cast<Acc>(1 / PairProduct<P>(-1).At(0));
-      t[P - 1] = g[R - 1];
+      if constexpr (kHasInfinity<P>) t[P - 1] = g[R - 1];
     }
   }
 };
@@ -136,7 +144,7 @@ struct OutputTransform {
         o[i] += parts[pair] * static_cast<Acc>(Power(Points<P>::kValues[pair], i));
       }
     }
-    o[M - 1] += m[P - 1];
+    if constexpr (kHasInfinity<P>) o[M - 1] += m[P - 1];
   }
 };
 

@@ -77,13 +77,12 @@ MapRows LoadMapRows(const TileGrid& grid, int64_t row, int64_t tile_rows, int64_
 void TransformData(const Kernels& kernels, const WinogradKernels& winograd, const TileGrid& grid,
                    const MapRows& map, int64_t row, int64_t tile_rows, int64_t channels,
                    const void* zeros, const TilePlanes& data, void* planes) {
-  constexpr int64_t kMaxPoints = 8;
   const int64_t acc_bytes = SizeOf(AccumulationType(kernels.dtype));
   const int64_t element_bytes = map.in_tensor ? SizeOf(kernels.dtype) : acc_bytes;
   const auto transform = map.in_tensor ? winograd.data_from_tensor : winograd.data_from_acc;
   for (int64_t i = 0; i < tile_rows; ++i) {
     const int64_t first = row + i * grid.shape.outputs() + grid.first_row;
-    const void* rows[kMaxPoints];
+    const void* rows[kMaxTilePoints];
     for (int64_t p = 0; p < grid.shape.points; ++p) {
       const int64_t r = first + p;
       rows[p] = r < 0 || r >= grid.map_rows

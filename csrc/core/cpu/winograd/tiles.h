@@ -12,6 +12,8 @@
 
 namespace fastconv::cpu {
 
+constexpr int64_t kMaxTilePoints = 8;  // per axis, of kTileShapes
+
 struct MapSizes {
   int64_t in_rows, in_cols;
   int64_t out_rows, out_cols;

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "core/conv2d.h"
-#include "core/cpu/conv2d/filter_grad_algorithm.h"
 #include "core/cpu/conv2d/tap_algorithm.h"
 
 namespace fastconv::cpu {
@@ -18,7 +17,9 @@ std::string WinogradInability(const FusedConv2DProblem& problem);
 std::string WinogradDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem);
 
 std::unique_ptr<TapAlgorithm> MakeWinograd(TapProblem problem);
-std::unique_ptr<FilterGradAlgorithm> MakeWinogradFilterGrad(FilterGradProblem problem);
+std::unique_ptr<Conv2DPlan> MakeWinogradBackwardFilter(const char* name, const Kernels& kernels,
+                                                       const FusedConv2DProblem& problem,
+                                                       int num_threads);
 
 }  // namespace fastconv::cpu
 
