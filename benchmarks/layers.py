@@ -5,9 +5,9 @@ those of layers.txt. "forward" is the bare convolution, "block" the convolution 
 relu; "input gradient" and "filter gradient" are the gradients of the bare convolution, each
 alone. All run in `tf.function` without XLA, in turn. GFLOP/s count the multiplications and
 additions of the definition, whatever the algorithm does: Winograd's needs fewer, so that its
-share of the roofline can exceed 100 %. The roofline is the lesser of the machine's largest matrix
-product and of its copying speed times the operations per byte of the tensors; both are measured
-first.
+share of the roofline can exceed 100 %. The roofline is the lesser of the speed of a large matrix
+product in the tensors' type and of the copying speed times the operations per byte of the tensors;
+both are measured first.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _step(function, *tensors):
 def measure(options):
     """Times every convolution; see the module's text."""
     dtype = tf.as_dtype(_DTYPES.get(options.dtype_policy, options.dtype_policy))
-    limits = machine.limits()
+    limits = machine.limits(dtype.name)
     results = []
     for convolution, names in selected(options).items():
         command.progress(str(convolution))
@@ -245,7 +245,7 @@ def markdown(results):
     """Returns a table per pass, and one of geometric means."""
     limits, rows = results["limits"], results["layers"]
     text = (
-        f"Measured limits: {limits['flops'] / 1e9:.0f} GFLOP/s (float32 matrix product of 4096), "
+        f"Measured limits: {limits['flops'] / 1e9:.0f} GFLOP/s (matrix product), "
         f"{limits['bandwidth'] / 1e9:.1f} GB/s (copy). Tensors of {results['dtype']}.\n\n"
     )
     means = []

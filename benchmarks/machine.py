@@ -57,21 +57,24 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def limits() -> dict[str, float]:
+def limits(dtype: str) -> dict[str, float]:
     """Measures what bounds a kernel: the roofline's two lines.
 
+    Args:
+        dtype: Type of the matrices.
+
     Returns:
-        `flops`, float32 operations per second of a large matrix product on all cores, and
+        `flops`, operations per second of TensorFlow's large matrix product on all cores, and
         `bandwidth`, bytes per second read and written by a copy on all cores of arrays larger than
         the caches. The best of several runs each, as these are limits.
     """
-    return {"flops": _matrix_product_flops(), "bandwidth": _copy_bandwidth()}
+    return {"flops": _matrix_product_flops(dtype), "bandwidth": _copy_bandwidth()}
 
 
-def _matrix_product_flops() -> float:
+def _matrix_product_flops(dtype: str) -> float:
     import tensorflow as tf
 
-    matrix = tf.random.normal([_MATRIX_SIZE, _MATRIX_SIZE], seed=0)
+    matrix = tf.cast(tf.random.normal([_MATRIX_SIZE, _MATRIX_SIZE], seed=0), dtype)
     product = tf.function(tf.matmul, jit_compile=False)
     return 2 * _MATRIX_SIZE**3 / _best_seconds(lambda: product(matrix, matrix))
 

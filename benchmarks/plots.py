@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from benchmarks import harness
 
@@ -28,6 +29,7 @@ def speed_ups(results, path, what):
     figure = Figure(figsize=(1.5 * len(labels) + 2, 4.2), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(names)
+    top = 0
     for index, name in enumerate(names):
         ratios = [
             harness.Ratio.of(row["seconds_per_step"]["stock plain"], row["seconds_per_step"][name])
@@ -36,12 +38,24 @@ def speed_ups(results, path, what):
         medians = [ratio.median for ratio in ratios]
         medians.append(harness.geometric_mean(medians))
         places = np.arange(len(labels)) + (index - (len(names) - 1) / 2) * width
-        bars = axes.bar(places, medians, width, label=name, color=_COLORS[name])
-        axes.bar_label(bars, fmt="%.2f", fontsize=6.5, padding=2)
+        axes.bar(places, medians, width, label=name, color=_COLORS[name])
         intervals = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
+        top = max(top, *medians)
+        heights = [*(ratio.high for ratio in ratios), medians[-1]]
+        for place, height, median in zip(places, heights, medians, strict=True):
+            axes.annotate(
+                f"{median:.2f}",
+                (place, min(height, 1.15 * top)),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
         axes.errorbar(
             places[:-1], medians[:-1], intervals, fmt="none", ecolor="black", elinewidth=0.8
         )
+    # One disturbed round must not set the scale.
+    axes.set_ylim(0, 1.25 * top)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.axvline(len(rows) - 0.5, color="black", linewidth=0.5, linestyle=":")
     axes.set_xticks(range(len(labels)), labels)
@@ -55,28 +69,37 @@ def rooflines(layers, passes, path):
     figure = Figure(figsize=(4 * len(passes) + 2, 0.36 * len(layers) + 1.8), layout="constrained")
     grid = figure.subplots(1, len(passes), sharey=True, squeeze=False)[0]
     places = np.arange(len(layers))
+    roofs = [layer["roof"] / 1e9 for layer in layers]
     for axes, name in zip(grid, passes, strict=True):
         for offset, build in ((-0.2, "stock"), (0.2, "fastconv")):
             measured = [layer["passes"][name] for layer in layers]
             speeds = [entry["flops_per_second"][build] / 1e9 for entry in measured]
-            bars = axes.barh(places + offset, speeds, 0.4, label=build, color=_COLORS[build])
-            shares = [f"{entry['share_of_roof'][build]:.0%}" for entry in measured]
-            axes.bar_label(bars, shares, fontsize=6.5, padding=3)
+            axes.barh(places + offset, speeds, 0.4, label=build, color=_COLORS[build])
+            for place, speed, roof, entry in zip(places, speeds, roofs, measured, strict=True):
+                axes.annotate(
+                    f"{entry['share_of_roof'][build]:.0%}",
+                    # Beside the roofline's mark rather than under it.
+                    (max(speed, roof), place + offset),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=8,
+                )
         axes.scatter(
-            [layer["roof"] / 1e9 for layer in layers],
+            roofs,
             places,
             marker="|",
-            s=160,
+            s=200,
             color="#d55e00",
             label="roofline",
             zorder=3,
         )
-        axes.margins(x=0.12)
+        axes.margins(x=0.12, y=0.02)
         axes.set_title(name)
         axes.set_xlabel("GFLOP/s, and share of the roofline")
         axes.grid(axis="x", linewidth=0.3)
         axes.set_axisbelow(True)
-    grid[0].set_yticks(places, [layer["convolution"] for layer in layers], fontsize=8)
+    grid[0].set_yticks(places, [layer["convolution"] for layer in layers], fontsize=9)
     grid[0].invert_yaxis()
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
@@ -92,11 +115,15 @@ def memory(results, path):
         sizes = [row["step"][build] / 2**20 for row in results]
         places = np.arange(len(labels)) + offset
         bars = axes.bar(places, sizes, 0.4, label=build, color=_COLORS[build])
-        notes = [f"{row['share']:.0%}" if build == "fastconv" else "" for row in results]
+        notes = [
+            f"{size:.0f}\n{row['share']:.0%}" if build == "fastconv" else f"{size:.0f}"
+            for size, row in zip(sizes, results, strict=True)
+        ]
         axes.bar_label(bars, notes, fontsize=8, padding=2)
     axes.set_xticks(range(len(labels)), labels)
-    axes.set_ylabel("MiB above weights")
+    axes.set_ylabel("MiB above weights, and share of stock's")
     axes.set_title("Peak memory of a training step (lower is better)")
+    axes.margins(y=0.15)
     _finish(figure, axes, path)
 
 
@@ -123,6 +150,9 @@ def batches(results, path):
                 axes.fill_between(sizes, low, high, color=_COLORS[build], alpha=0.2, linewidth=0)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter("")
         axes.set_xticks(sizes, sizes)
         axes.set_xlabel("batch")
         axes.set_ylabel("ms per image")
@@ -134,6 +164,6 @@ def batches(results, path):
 
 def _finish(figure, axes, path):
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(y=0.12)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    columns = int(figure.get_figwidth() / 1.9)  # an entry's width in inches
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
     figure.savefig(path, dpi=130)

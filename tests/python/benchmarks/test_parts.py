@@ -66,7 +66,7 @@ def test_layers_are_those_of_the_system(results, monkeypatch, policy):
     from benchmarks import machine
 
     # The measured limits have a test of their own.
-    monkeypatch.setattr(machine, "limits", lambda: {"flops": 1e11, "bandwidth": 1e10})
+    monkeypatch.setattr(machine, "limits", lambda dtype: {"flops": 1e11, "bandwidth": 1e10})
     found, text = results(
         "layers", "--systems", "catsdogs", "--batch", 1, "--steps", 1, "--dtype-policy", policy
     )
