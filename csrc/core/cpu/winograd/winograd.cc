@@ -16,9 +16,33 @@ constexpr int64_t kTilesPerBlock = 48;
 constexpr int64_t kTilesPerLargeBlock = 96;
 constexpr int64_t kLargeFilterBytes = 16 << 20;
 constexpr int64_t kBlocksPerThread = 4;
-// Up to this size the transformed input of all blocks stays in cache, and each panel of the filter
-// is transformed, used by all of them and forgotten.
-constexpr int64_t kSharedDataBytes = 8 << 20;
+constexpr int64_t kLargeBlocksPerThread = 2;
+// Up to this size the transformed input of all blocks may stay in cache, and each panel of the
+// filter is transformed, used by all of them and forgotten.
+constexpr int64_t kSharedDataBytes = 24 << 20;
+
+// Asks for memory that will be read soon, a little at a time.
+class Prefetcher {
+ public:
+  Prefetcher() = default;
+  Prefetcher(const void* begin, int64_t bytes, int64_t steps)
+      : next_(static_cast<const char*>(begin)),
+        end_(next_ + bytes),
+        bytes_per_step_((bytes / kLine + steps) / steps * kLine) {}
+
+  void Step() {
+    const int64_t bytes = std::min<int64_t>(bytes_per_step_, end_ - next_);
+    for (const char* end = next_ + bytes; next_ < end; next_ += kLine) {
+      __builtin_prefetch(next_, /*rw=*/0, /*locality=*/2);
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+  const char* next_ = nullptr;
+  const char* end_ = nullptr;
+  int64_t bytes_per_step_ = 0;
+};
 
 // Tiles of a block of rows -> planes of transformed input; then per panel of output channels one
 // matrix product per plane with the transformed filter, and back to results. A block is one band of
@@ -59,8 +83,9 @@ class Winograd final : public TapAlgorithm {
   void TransformFilter(const Callbacks& callbacks, int64_t panel, void* filter, void* taps) const;
   void TransformBlock(const Callbacks& callbacks, const Block& block, void* data, void* rows,
                       const void* zeros) const;
-  void Multiply(int64_t panel, int64_t tiles, const void* data, const void* filter,
-                void* products) const;
+  Prefetcher PrefetchInput(const Callbacks& callbacks, int64_t block_index, int64_t steps) const;
+  void Multiply(int64_t panel, int64_t tiles, const void* data, const void* filter, void* products,
+                Prefetcher* prefetcher) const;
   void Finish(const Callbacks& callbacks, const Block& block, int64_t panel,
               const TilePlanes& planes, const void* products, void* sums) const;
 
@@ -98,13 +123,14 @@ Winograd::Winograd(TapProblem problem)
 
 void Winograd::CutBlocks() {
   const int64_t filter_bytes = FilterElements(panels_.padded_channels()) * acc_bytes_;
-  const int64_t tiles = filter_bytes < kLargeFilterBytes ? kTilesPerBlock : kTilesPerLargeBlock;
+  const bool large = filter_bytes >= kLargeFilterBytes;
+  const int64_t tiles = large ? kTilesPerLargeBlock : kTilesPerBlock;
   const int64_t tile_rows = TilesAlong(phase().rows, shape());
   const int64_t bands =
       std::clamp<int64_t>((tile_rows * grid_.tile_cols + tiles / 2) / tiles, 1, tile_rows);
   bands_ = problem_.split(phase(), (tile_rows + bands - 1) / bands * shape().outputs());
   for (const Band& band : bands_) max_rows_ = std::max(max_rows_, band.rows);
-  const int64_t wanted = kBlocksPerThread * problem_.num_threads;
+  const int64_t wanted = (large ? kLargeBlocksPerThread : kBlocksPerThread) * problem_.num_threads;
   const int64_t band_tiles = TilesAlong(max_rows_, shape()) * grid_.tile_cols;
   if (bands_.size() == 1) {
     const int64_t most = std::clamp<int64_t>(problem_.batch / wanted, 1, tiles / band_tiles + 1);
@@ -112,9 +138,10 @@ void Winograd::CutBlocks() {
     images_per_block_ = blocks == 0 ? 1 : (problem_.batch + blocks - 1) / blocks;
   }
   const int64_t all_tiles = problem_.batch * static_cast<int64_t>(bands_.size()) * band_tiles;
-  by_panel_ = filter_bytes > (2 << 20) &&
-              all_tiles * shape().planes() * depth() * acc_bytes_ <= kSharedDataBytes &&
-              panels_.count() >= 2 * problem_.num_threads;
+  // What comes from beyond the second level of cache either way.
+  const int64_t data_bytes = all_tiles * shape().planes() * depth() * acc_bytes_;
+  by_panel_ = data_bytes <= kSharedDataBytes && panels_.count() >= 2 * problem_.num_threads &&
+              panels_.count() * data_bytes < (num_blocks() + 2) * filter_bytes;
   if (num_blocks() < problem_.num_threads) {
     ranges_ = std::min<int64_t>(panels_.count(), problem_.num_threads);
   }
@@ -189,11 +216,28 @@ void Winograd::TransformBlock(const Callbacks& callbacks, const Block& block, vo
   }
 }
 
+// Of a block, where the input is read in place.
+Prefetcher Winograd::PrefetchInput(const Callbacks& callbacks, int64_t block_index,
+                                   int64_t steps) const {
+  const InputPlace& input = callbacks.input;
+  if (input.data == nullptr || block_index >= num_blocks()) return Prefetcher();
+  const Block block = BlockOf(block_index);
+  const int64_t row = bands_[block.band_index].first_row + grid_.first_row;
+  const int64_t first = std::max<int64_t>(row, 0);
+  const int64_t end = std::min(row + grid_.RowsUnder(block.tile_rows), grid_.map_rows);
+  const int64_t element_bytes = SizeOf(kernels_.dtype);
+  const int64_t offset = block.first_image * input.image_stride + first * input.row_stride;
+  const int64_t elements =
+      (block.images - 1) * input.image_stride + (end - first) * input.row_stride;
+  return Prefetcher(At(input.data, offset, element_bytes), elements * element_bytes, steps);
+}
+
 void Winograd::Multiply(int64_t panel, int64_t tiles, const void* data, const void* filter,
-                        void* products) const {
+                        void* products, Prefetcher* prefetcher) const {
   const int64_t width = panels_.width(panel);
   const TilePlanes planes(shape(), tiles, width);
   for (int64_t plane = 0; plane < shape().planes(); ++plane) {
+    prefetcher->Step();
     winograd_.product(
         {At(data, plane * data_.plane_stride(), acc_bytes_), data_.tile_stride(), tiles, depth(),
          At(filter, plane * depth() * width, acc_bytes_), panels_.vectors(panel),
@@ -258,9 +302,13 @@ void Winograd::RunByBlock(const Callbacks& callbacks, void* workspace, ThreadPoo
     TransformBlock(callbacks, block, data, At(workspace, offsets.rows),
                    At(workspace, zeros_offset_));
     const int64_t range = item % ranges_, tiles = Tiles(block);
+    const int64_t first = panels_.count() * range / ranges_;
     const int64_t end = panels_.count() * (range + 1) / ranges_;
-    for (int64_t panel = panels_.count() * range / ranges_; panel < end; ++panel) {
-      Multiply(panel, tiles, data, filter(panel), products);
+    // Items are claimed in order: this worker's next one will be about as many further.
+    Prefetcher prefetcher = PrefetchInput(callbacks, (item + problem_.num_threads) / ranges_,
+                                          (end - first) * shape().planes());
+    for (int64_t panel = first; panel < end; ++panel) {
+      Multiply(panel, tiles, data, filter(panel), products, &prefetcher);
       Finish(callbacks, block, panel, TilePlanes(shape(), tiles, panels_.width(panel)), products,
              At(workspace, offsets.sums));
     }
@@ -284,7 +332,8 @@ void Winograd::RunByPanel(const Callbacks& callbacks, void* workspace, ThreadPoo
     void* products = At(workspace, offsets.products);
     TransformFilter(callbacks, panel, filter, At(workspace, offsets.rows));
     const TilePlanes planes(shape(), first_tiles.back(), panels_.width(panel));
-    Multiply(panel, first_tiles.back(), data, filter, products);
+    Prefetcher none;
+    Multiply(panel, first_tiles.back(), data, filter, products, &none);
     for (int64_t index = 0; index < num_blocks(); ++index) {
       Finish(callbacks, BlockOf(index), panel, planes,
              At(products, first_tiles[index] * planes.tile_stride(), acc_bytes_),
