@@ -21,6 +21,8 @@ class BackwardInput final : public Conv2DPlan {
         dropout_(kernels, epilogue_, conv_.window.h.out, conv_.window.w.out, conv_.out_channels),
         element_bytes_(SizeOf(conv_.dtype)),
         acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
+        around_caches_(LargerThanCaches(conv_.batch * conv_.window.h.in * conv_.window.w.in *
+                                        conv_.in_channels * element_bytes_)),
         algorithm_(make_algorithm(
             {kernels, BackwardInputTaps(conv_.window), conv_.batch, conv_.groups,
              conv_.out_channels_per_group(), conv_.in_channels_per_group(), num_threads,
@@ -94,7 +96,8 @@ class BackwardInput final : public Conv2DPlan {
             At(args.dx, first, element_bytes_),
             nullptr,
             row_stride,
-            conv_.in_channels};
+            conv_.in_channels,
+            around_caches_};
   }
 
   void ConsumeSums(const Conv2DArgs& args, const void* zeros,
@@ -105,14 +108,12 @@ class BackwardInput final : public Conv2DPlan {
     const int64_t row = phase.first_row + r.band.first_row * phase.row_step;
     const int64_t pixel = (r.image * window.h.in + row) * window.w.in + phase.first_col;
     const int64_t channel = r.group * conv_.in_channels_per_group() + r.first_out;
-    kernels_.map_rows_from_acc({r.acc, phase.cols * r.width, r.width,
-                                At(args.dx, pixel * conv_.in_channels + channel, element_bytes_),
-                                phase.row_step * window.w.in * conv_.in_channels,
-                                phase.col_step * conv_.in_channels, r.band.rows, phase.cols,
-                                r.channels,
-                                PointwiseStage{nullptr, nullptr, zeros, Activation::kLinear, 1.0},
-                                LargerThanCaches(conv_.batch * window.h.in * window.w.in *
-                                                 conv_.in_channels * element_bytes_)});
+    kernels_.map_rows_from_acc(
+        {r.acc, phase.cols * r.width, r.width,
+         At(args.dx, pixel * conv_.in_channels + channel, element_bytes_),
+         phase.row_step * window.w.in * conv_.in_channels, phase.col_step * conv_.in_channels,
+         r.band.rows, phase.cols, r.channels,
+         PointwiseStage{nullptr, nullptr, zeros, Activation::kLinear, 1.0}, around_caches_});
   }
 
   const char* name_;
@@ -121,6 +122,7 @@ class BackwardInput final : public Conv2DPlan {
   const Epilogue epilogue_;
   const DropoutStage dropout_;
   const int64_t element_bytes_, acc_bytes_;
+  const bool around_caches_;
   const std::unique_ptr<TapAlgorithm> algorithm_;
   WorkspaceLayout layout_;
   size_t algorithm_offset_ = 0, zeros_offset_ = 0;

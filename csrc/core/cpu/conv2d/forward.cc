@@ -59,6 +59,7 @@ class Forward final : public Conv2DPlan {
         return Place(args, workspace, image, row, first_out);
       };
     }
+    callbacks.output_pools = epilogue_.pool.enabled;
     algorithm_->Run(callbacks, At(workspace, algorithm_offset_), pool);
     if (batch_statistics_) FinishStatistics(args, workspace);
     return Status();
@@ -116,9 +117,13 @@ class Forward final : public Conv2DPlan {
     const Window2D& map = pool.enabled ? pool.window : conv_.window;
     const int64_t pixel = (image * map.h.out + (pool.enabled ? row / 2 : row)) * map.w.out;
     const int64_t first = pixel * conv_.out_channels + first_out;
-    return {Stage(workspace, 0, first_out),    pool.enabled,
-            At(args.y, first, element_bytes_), At(args.code, first, SizeOf(pool.code_type)),
-            map.w.out * conv_.out_channels,    conv_.out_channels};
+    return {Stage(workspace, 0, first_out),
+            pool.enabled,
+            At(args.y, first, element_bytes_),
+            At(args.code, first, SizeOf(pool.code_type)),
+            map.w.out * conv_.out_channels,
+            conv_.out_channels,
+            around_caches_};
   }
 
   void ConsumeSums(const Conv2DArgs& args, void* workspace,

@@ -79,6 +79,7 @@ class TapAlgorithm {
     void* y;
     void* code;
     int64_t row_stride, pixel_stride;
+    bool around_caches;  // see MapRowsArgs
   };
   struct Callbacks {
     std::function<void(const PanelRequest&)> load_panel;
@@ -86,6 +87,7 @@ class TapAlgorithm {
     std::function<void(const SumsRequest&)> consume_sums;
     InputPlace input{};  // data null: use load_row
     std::function<OutputPlace(int64_t image, int64_t row, int64_t first_out)> output;  // or empty
+    bool output_pools = false;  // what `output` yields
   };
   virtual void Run(const Callbacks& callbacks, void* workspace, ThreadPool* pool) const = 0;
 };

@@ -268,6 +268,7 @@ struct WinogradOutputArgs {
   void* y;                               // T; Acc in output_sums, which has no stage
   void* code;                            // uint8_t, output_pool only
   int64_t y_row_stride, y_pixel_stride;  // of y and of code
+  bool around_caches;                    // output_map: see MapRowsArgs
 };
 
 // dz[row][col][0, width) = gradient at the input of activation and pooling, for the map's rows
@@ -352,9 +353,8 @@ struct WinogradKernels {
   void (*gradient_from_acc)(const WinogradMapArgs&);
   void (*filter_output)(const WinogradMatrixArgs&);  // points -> taps
 };
-// The last one serves filter gradients only.
-constexpr TileShape kTileShapes[] = {{6, 3}, {8, 3}, {6, 5}, {8, 5}, {7, 3}};
-constexpr int kNumTileShapes = 4, kNumGradientTileShapes = 5;
+constexpr TileShape kTileShapes[] = {{6, 3}, {7, 3}, {8, 3}, {6, 5}, {8, 5}};
+constexpr int kNumTileShapes = 5;
 
 struct Kernels {
   Isa isa;

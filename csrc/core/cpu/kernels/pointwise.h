@@ -80,8 +80,8 @@ FASTCONV_ALWAYS_INLINE void ForEachVector(int64_t channels, const Body& body) {
 }
 
 // All vectors of y are whole and aligned.
-template <class T, class Acc>
-bool MayStoreAroundCaches(const MapRowsArgs& args) {
+template <class T, class Acc, class Args>
+bool MayStoreAroundCaches(const Args& args) {
   const auto aligned = [](int64_t elements) { return elements % kLanes<Acc> == 0; };
   return kCanStoreAroundCaches<T> && aligned(args.channels) && aligned(args.y_pixel_stride) &&
          aligned(args.y_row_stride) &&

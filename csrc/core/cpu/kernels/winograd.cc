@@ -14,6 +14,16 @@ void WinogradOutputSums(const WinogradOutputArgs& args) {
   WinogradOutputMap<Acc, Acc, P, M>(with_stage);
 }
 
+// An odd number of outputs holds no whole pooling windows.
+template <class T, int P, int M>
+constexpr auto OutputPool() -> void (*)(const WinogradOutputArgs&) {
+  if constexpr (M % 2 == 0) {
+    return WinogradOutputPool<T, float, P, M>;
+  } else {
+    return nullptr;
+  }
+}
+
 template <class T, int P, int R>
 constexpr WinogradKernels KernelsOf() {
   constexpr int M = P - R + 1;
@@ -24,24 +34,7 @@ constexpr WinogradKernels KernelsOf() {
           WinogradProduct<float>,
           WinogradOutputSums<float, P, M>,
           WinogradOutputMap<T, float, P, M>,
-          WinogradOutputPool<T, float, P, M>,
-          WinogradMap<T, float, FilterTransform<P, M>>,
-          WinogradMap<float, float, FilterTransform<P, M>>,
-          WinogradMatrix<float, OutputTransform<P, R>>};
-}
-
-// For filter gradients alone: an odd number of outputs holds no whole pooling windows.
-template <class T, int P, int R>
-constexpr WinogradKernels GradientKernelsOf() {
-  constexpr int M = P - R + 1;
-  return {{P, R},
-          WinogradMap<T, float, DataTransform<P>>,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr,
+          OutputPool<T, P, M>(),
           WinogradMap<T, float, FilterTransform<P, M>>,
           WinogradMap<float, float, FilterTransform<P, M>>,
           WinogradMatrix<float, OutputTransform<P, R>>};
@@ -49,9 +42,9 @@ constexpr WinogradKernels GradientKernelsOf() {
 
 template <class T>
 const WinogradKernels* Table() {
-  static constexpr WinogradKernels table[] = {KernelsOf<T, 6, 3>(), KernelsOf<T, 8, 3>(),
-                                              KernelsOf<T, 6, 5>(), KernelsOf<T, 8, 5>(),
-                                              GradientKernelsOf<T, 7, 3>()};
+  static constexpr WinogradKernels table[] = {KernelsOf<T, 6, 3>(), KernelsOf<T, 7, 3>(),
+                                              KernelsOf<T, 8, 3>(), KernelsOf<T, 6, 5>(),
+                                              KernelsOf<T, 8, 5>()};
   return table;
 }
 

@@ -130,6 +130,7 @@ FASTCONV_ALWAYS_INLINE void ForEachOutputTile(const WinogradOutputArgs& args,
 template <class T, class Acc, int P, int M>
 void WinogradOutputMap(const WinogradOutputArgs& args) {
   const int64_t rows = args.valid_rows < M ? args.valid_rows : M;
+  const bool around_caches = args.around_caches && MayStoreAroundCaches<T, Acc>(args);
   WithStage<Acc>(args.stage, [&](const auto& stage) {
     ForEachOutputTile<Acc, P, M>(
         args, [&](int64_t tile, int64_t channel, int64_t count, const Vec<Acc>(&results)[M][M]) {
@@ -139,11 +140,19 @@ void WinogradOutputMap(const WinogradOutputArgs& args) {
           for (int64_t row = 0; row < rows; ++row) {
             T* to = y + row * args.y_row_stride;
             for (int64_t col = 0; col < cols; ++col, to += args.y_pixel_stride) {
-              StoreFirst(to, stage(results[row][col], channel), count);
+              const Vec<Acc> v = stage(results[row][col], channel);
+              if constexpr (kCanStoreAroundCaches<T>) {
+                if (around_caches) {
+                  StoreAroundCaches(to, v);
+                  continue;
+                }
+              }
+              StoreFirst(to, v, count);
             }
           }
         });
   });
+  if (around_caches) FinishStoresAroundCaches();
 }
 
 // The results through the stage and a max pooling of 2x2 windows, which a tile holds whole.

@@ -31,7 +31,7 @@ int ChooseGradientTileShape(const Conv2DProblem& conv) {
   const Window2D& window = conv.window;
   int best = -1;
   double least = 0;
-  for (int i = 0; i < kNumGradientTileShapes; ++i) {
+  for (int i = 0; i < kNumTileShapes; ++i) {
     const TileShape& shape = kTileShapes[i];
     const int64_t tiles =
         conv.batch * TilesAlong(window.h.out, shape) * TilesAlong(window.w.out, shape);

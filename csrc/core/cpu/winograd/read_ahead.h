@@ -12,6 +12,8 @@ namespace fastconv::cpu {
 
 class ReadAhead {
  public:
+  static constexpr int64_t kLine = 64;
+
   struct Piece {
     const void* begin;
     int64_t lines;
@@ -36,7 +38,6 @@ class ReadAhead {
   }
 
  private:
-  static constexpr int64_t kLine = 64;
   static constexpr int kMaxRanges = 4;
 
   Piece ranges_[kMaxRanges];

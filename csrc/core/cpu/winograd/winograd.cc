@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/cpu/winograd/read_ahead.h"
 #include "core/cpu/winograd/tiles.h"
 #include "core/cpu/workspace.h"
 
@@ -14,35 +15,13 @@ namespace {
 constexpr int64_t kTilesPerBlock = 48;
 // A transformed filter that no cache holds is read once per block: fewer, larger ones.
 constexpr int64_t kTilesPerLargeBlock = 96;
+constexpr int64_t kLargeBlockBytes = 10 << 20;  // of transformed input
 constexpr int64_t kLargeFilterBytes = 16 << 20;
 constexpr int64_t kBlocksPerThread = 4;
 constexpr int64_t kLargeBlocksPerThread = 2;
 // Up to this size the transformed input of all blocks may stay in cache, and each panel of the
 // filter is transformed, used by all of them and forgotten.
 constexpr int64_t kSharedDataBytes = 24 << 20;
-
-// Asks for memory that will be read soon, a little at a time.
-class Prefetcher {
- public:
-  Prefetcher() = default;
-  Prefetcher(const void* begin, int64_t bytes, int64_t steps)
-      : next_(static_cast<const char*>(begin)),
-        end_(next_ + bytes),
-        bytes_per_step_((bytes / kLine + steps) / steps * kLine) {}
-
-  void Step() {
-    const int64_t bytes = std::min<int64_t>(bytes_per_step_, end_ - next_);
-    for (const char* end = next_ + bytes; next_ < end; next_ += kLine) {
-      __builtin_prefetch(next_, /*rw=*/0, /*locality=*/2);
-    }
-  }
-
- private:
-  static constexpr int64_t kLine = 64;
-  const char* next_ = nullptr;
-  const char* end_ = nullptr;
-  int64_t bytes_per_step_ = 0;
-};
 
 // Tiles of a block of rows -> planes of transformed input; then per panel of output channels one
 // matrix product per plane with the transformed filter, and back to results. A block is one band of
@@ -83,9 +62,9 @@ class Winograd final : public TapAlgorithm {
   void TransformFilter(const Callbacks& callbacks, int64_t panel, void* filter, void* taps) const;
   void TransformBlock(const Callbacks& callbacks, const Block& block, void* data, void* rows,
                       const void* zeros) const;
-  Prefetcher PrefetchInput(const Callbacks& callbacks, int64_t block_index, int64_t steps) const;
+  ReadAhead InputOf(const Callbacks& callbacks, int64_t block_index, int64_t steps) const;
   void Multiply(int64_t panel, int64_t tiles, const void* data, const void* filter, void* products,
-                Prefetcher* prefetcher) const;
+                ReadAhead* ahead) const;
   void Finish(const Callbacks& callbacks, const Block& block, int64_t panel,
               const TilePlanes& planes, const void* products, void* sums) const;
 
@@ -124,7 +103,10 @@ Winograd::Winograd(TapProblem problem)
 void Winograd::CutBlocks() {
   const int64_t filter_bytes = FilterElements(panels_.padded_channels()) * acc_bytes_;
   const bool large = filter_bytes >= kLargeFilterBytes;
-  const int64_t tiles = large ? kTilesPerLargeBlock : kTilesPerBlock;
+  const int64_t tiles = large
+                            ? std::min(kTilesPerLargeBlock,
+                                       kLargeBlockBytes / (shape().planes() * depth() * acc_bytes_))
+                            : kTilesPerBlock;
   const int64_t tile_rows = TilesAlong(phase().rows, shape());
   const int64_t bands =
       std::clamp<int64_t>((tile_rows * grid_.tile_cols + tiles / 2) / tiles, 1, tile_rows);
@@ -133,7 +115,8 @@ void Winograd::CutBlocks() {
   const int64_t wanted = (large ? kLargeBlocksPerThread : kBlocksPerThread) * problem_.num_threads;
   const int64_t band_tiles = TilesAlong(max_rows_, shape()) * grid_.tile_cols;
   if (bands_.size() == 1) {
-    const int64_t most = std::clamp<int64_t>(problem_.batch / wanted, 1, tiles / band_tiles + 1);
+    const int64_t most =
+        std::clamp<int64_t>(problem_.batch / wanted, 1, std::max<int64_t>(tiles / band_tiles, 1));
     const int64_t blocks = (problem_.batch + most - 1) / most;
     images_per_block_ = blocks == 0 ? 1 : (problem_.batch + blocks - 1) / blocks;
   }
@@ -217,10 +200,10 @@ void Winograd::TransformBlock(const Callbacks& callbacks, const Block& block, vo
 }
 
 // Of a block, where the input is read in place.
-Prefetcher Winograd::PrefetchInput(const Callbacks& callbacks, int64_t block_index,
-                                   int64_t steps) const {
+ReadAhead Winograd::InputOf(const Callbacks& callbacks, int64_t block_index, int64_t steps) const {
+  ReadAhead ahead;
   const InputPlace& input = callbacks.input;
-  if (input.data == nullptr || block_index >= num_blocks()) return Prefetcher();
+  if (input.data == nullptr || block_index >= num_blocks()) return ahead;
   const Block block = BlockOf(block_index);
   const int64_t row = bands_[block.band_index].first_row + grid_.first_row;
   const int64_t first = std::max<int64_t>(row, 0);
@@ -229,15 +212,20 @@ Prefetcher Winograd::PrefetchInput(const Callbacks& callbacks, int64_t block_ind
   const int64_t offset = block.first_image * input.image_stride + first * input.row_stride;
   const int64_t elements =
       (block.images - 1) * input.image_stride + (end - first) * input.row_stride;
-  return Prefetcher(At(input.data, offset, element_bytes), elements * element_bytes, steps);
+  ahead.Add(At(input.data, offset, element_bytes), elements * element_bytes);
+  ahead.DealOut(steps);
+  return ahead;
 }
 
 void Winograd::Multiply(int64_t panel, int64_t tiles, const void* data, const void* filter,
-                        void* products, Prefetcher* prefetcher) const {
+                        void* products, ReadAhead* ahead) const {
   const int64_t width = panels_.width(panel);
   const TilePlanes planes(shape(), tiles, width);
   for (int64_t plane = 0; plane < shape().planes(); ++plane) {
-    prefetcher->Step();
+    const ReadAhead::Piece piece = ahead->Next();
+    for (int64_t line = 0; line < piece.lines; ++line) {
+      __builtin_prefetch(At(piece.begin, line, ReadAhead::kLine), /*rw=*/0, /*locality=*/2);
+    }
     winograd_.product(
         {At(data, plane * data_.plane_stride(), acc_bytes_), data_.tile_stride(), tiles, depth(),
          At(filter, plane * depth() * width, acc_bytes_), panels_.vectors(panel),
@@ -251,7 +239,8 @@ void Winograd::Finish(const Callbacks& callbacks, const Block& block, int64_t pa
   const int64_t width = panels_.width(panel), channels = panels_.channels(panel);
   const int64_t first_out = panels_.first_channel(panel);
   const int64_t cols = phase().cols, outputs = shape().outputs();
-  const bool in_place = static_cast<bool>(callbacks.output);
+  // Tiles with an odd number of results cut pooling windows.
+  const bool in_place = callbacks.output && (outputs % 2 == 0 || !callbacks.output_pools);
   for (int64_t i = 0; i < block.images; ++i) {
     const int64_t image = block.first_image + i;
     for (int64_t row = 0; row < block.tile_rows; ++row) {
@@ -272,6 +261,7 @@ void Winograd::Finish(const Callbacks& callbacks, const Block& block, int64_t pa
         args.code = place.code;
         args.y_row_stride = place.row_stride;
         args.y_pixel_stride = place.pixel_stride;
+        args.around_caches = place.around_caches;
         (place.pool ? winograd_.output_pool : winograd_.output_map)(args);
       } else {
         args.channels = width;
@@ -305,10 +295,10 @@ void Winograd::RunByBlock(const Callbacks& callbacks, void* workspace, ThreadPoo
     const int64_t first = panels_.count() * range / ranges_;
     const int64_t end = panels_.count() * (range + 1) / ranges_;
     // Items are claimed in order: this worker's next one will be about as many further.
-    Prefetcher prefetcher = PrefetchInput(callbacks, (item + problem_.num_threads) / ranges_,
-                                          (end - first) * shape().planes());
+    ReadAhead ahead = InputOf(callbacks, (item + problem_.num_threads) / ranges_,
+                              (end - first) * shape().planes());
     for (int64_t panel = first; panel < end; ++panel) {
-      Multiply(panel, tiles, data, filter(panel), products, &prefetcher);
+      Multiply(panel, tiles, data, filter(panel), products, &ahead);
       Finish(callbacks, block, panel, TilePlanes(shape(), tiles, panels_.width(panel)), products,
              At(workspace, offsets.sums));
     }
@@ -332,7 +322,7 @@ void Winograd::RunByPanel(const Callbacks& callbacks, void* workspace, ThreadPoo
     void* products = At(workspace, offsets.products);
     TransformFilter(callbacks, panel, filter, At(workspace, offsets.rows));
     const TilePlanes planes(shape(), first_tiles.back(), panels_.width(panel));
-    Prefetcher none;
+    ReadAhead none;
     Multiply(panel, first_tiles.back(), data, filter, products, &none);
     for (int64_t index = 0; index < num_blocks(); ++index) {
       Finish(callbacks, BlockOf(index), panel, planes,
