@@ -17,8 +17,8 @@ RATIOS = (
     ("stock XLA", "fastconv XLA"),
     ("PyTorch", "fastconv default"),
 )
-# Traces and compiles, and lets the allocators settle.
-WARM_UP_STEPS = 3
+# The first traces and compiles, the second lets the allocators settle.
+WARM_UP_STEPS = 2
 
 
 def measure(options, make_step, torch_step):
