@@ -79,7 +79,9 @@ const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
         Forward<cpu::MakeFewOutputs>},
        {"implicit_gemm", NoInability, NoDisadvantage, Forward<cpu::MakeImplicitGemm>}});
   static const std::vector<Implementation> backward_input = ListOf(
-      {{"winograd", cpu::WinogradInability, cpu::WinogradDisadvantage,
+      {{"winograd_adjoint", cpu::WinogradInability, cpu::WinogradAdjointDisadvantage,
+        BackwardInput<cpu::MakeWinogradAdjoint>},
+       {"winograd", cpu::WinogradInability, cpu::WinogradDisadvantage,
         BackwardInput<cpu::MakeWinograd>},
        {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage,
         BackwardInput<cpu::MakeGrouped>},

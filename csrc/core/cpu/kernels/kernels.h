@@ -271,6 +271,19 @@ struct WinogradOutputArgs {
   bool around_caches;                    // output_map: see MapRowsArgs
 };
 
+// A row of tiles of products, each transposed back to points x points values that are added to acc,
+// where they lie inside [0, rows) x [0, cols). All Acc.
+struct WinogradAdjointArgs {
+  const void* src;
+  int64_t src_tile_stride, src_plane_stride;
+  int64_t tiles, channels;  // whole vectors
+  int64_t first_row,
+      first_col;  // of the first tile in acc; the next ones tile_step columns further
+  int64_t tile_step;
+  void* acc;  // [rows][cols][channels]
+  int64_t rows, cols;
+};
+
 // dz[row][col][0, width) = gradient at the input of activation and pooling, for the map's rows
 // [first_row, first_row + rows): dy through the code if pooled, else dy * (y > 0 ? 1 : slope) where
 // y is given, else dy itself. Channels beyond `channels` are zero.
@@ -352,6 +365,10 @@ struct WinogradKernels {
   void (*gradient_from_tensor)(const WinogradMapArgs&);
   void (*gradient_from_acc)(const WinogradMapArgs&);
   void (*filter_output)(const WinogradMatrixArgs&);  // points -> taps
+  // The transposes of output and data transform, for input gradients.
+  void (*output_adjoint_from_tensor)(const WinogradMapArgs&);
+  void (*output_adjoint_from_acc)(const WinogradMapArgs&);
+  void (*add_data_adjoint)(const WinogradAdjointArgs&);
 };
 constexpr TileShape kTileShapes[] = {{6, 3}, {7, 3}, {8, 3}, {6, 5}, {8, 5}};
 constexpr int kNumTileShapes = 5;

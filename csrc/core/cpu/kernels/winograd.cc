@@ -37,7 +37,10 @@ constexpr WinogradKernels KernelsOf() {
           OutputPool<T, P, M>(),
           WinogradMap<T, float, FilterTransform<P, M>>,
           WinogradMap<float, float, FilterTransform<P, M>>,
-          WinogradMatrix<float, OutputTransform<P, R>>};
+          WinogradMatrix<float, OutputTransform<P, R>>,
+          WinogradMap<T, float, OutputAdjoint<P, M>>,
+          WinogradMap<float, float, OutputAdjoint<P, M>>,
+          WinogradAddDataAdjoint<float, P>};
 }
 
 template <class T>

@@ -106,6 +106,31 @@ void WinogradMatrix(const WinogradMatrixArgs& args) {
   }
 }
 
+template <class Acc, int P>
+void WinogradAddDataAdjoint(const WinogradAdjointArgs& args) {
+  const int64_t stride = args.src_plane_stride;
+  for (int64_t tile = 0; tile < args.tiles; ++tile) {
+    const Acc* src = static_cast<const Acc*>(args.src) + tile * args.src_tile_stride;
+    const int64_t first_col = args.first_col + tile * args.tile_step;
+    const int64_t begin = first_col < 0 ? -first_col : 0;
+    const int64_t end = args.cols - first_col < P ? args.cols - first_col : P;
+    for (int64_t channel = 0; channel < args.channels; channel += kLanes<Acc>) {
+      TransformTile<Acc, DataAdjoint<P>>(
+          [&](int col, int row) { return Load(src + (row * P + col) * stride + channel); },
+          [&](int row, const Vec<Acc>(&line)[P]) {
+            const int64_t to_row = args.first_row + row;
+            if (to_row < 0 || to_row >= args.rows) return;
+            Acc* to = static_cast<Acc*>(args.acc) +
+                      (to_row * args.cols + first_col) * args.channels + channel;
+            for (int64_t col = begin; col < end; ++col) {
+              Acc* at = to + col * args.channels;
+              Store(at, Load(at) + line[col]);
+            }
+          });
+    }
+  }
+}
+
 // Calls consume(tile, channel, count, results) for every tile of a row and vector of channels.
 template <class Acc, int P, int M, class Consume>
 FASTCONV_ALWAYS_INLINE void ForEachOutputTile(const WinogradOutputArgs& args,

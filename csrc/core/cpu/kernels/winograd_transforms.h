@@ -94,16 +94,51 @@ struct DataTransform {
   }
 };
 
+// The data transform's transpose, P -> P.
+template <int P>
+struct DataAdjoint {
+  static constexpr int kIn = P, kOut = P;
+  template <class Acc>
+  static FASTCONV_ALWAYS_INLINE void Apply(const Vec<Acc> (&t)[kIn], Vec<Acc> (&d)[kOut]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < P; ++i) d[i] = Vec<Acc>{};
+    AddEveryOther<Acc, -1>(t[0], d);
+    if constexpr (kHasInfinity<P>) AddEveryOther<Acc, -1>(t[P - 1], d + 1);
+    AddPairs<Acc, 0>(t, d);
+  }
+
+ private:
+  template <class Acc, int kPair>
+  static FASTCONV_ALWAYS_INLINE void AddPairs(const Vec<Acc> (&t)[kIn], Vec<Acc> (&d)[kOut]) {
+    if constexpr (kPair < kPairs<P>) {
+      constexpr Acc point = Points<P>::kValues[kPair];
+      const Vec<Acc>&plus = t[1 + 2 * kPair], &minus = t[2 + 2 * kPair];
+      AddEveryOther<Acc, kPair>(plus + minus, d + 2);
+      AddEveryOther<Acc, kPair>((plus - minus) * point, d + 1);
+      AddPairs<Acc, kPair + 1>(t, d);
+    }
+  }
+  // The transpose of EveryOther.
+  template <class Acc, int kWithout>
+  static FASTCONV_ALWAYS_INLINE void AddEveryOther(Vec<Acc> t, Vec<Acc>* d) {
+    constexpr PairProduct<P> product(kWithout);
+#pragma GCC unroll 8
+    for (int i = 0; i <= product.degree; ++i) {
+      d[2 * i] += t * static_cast<Acc>(product.coefficients[i]);
+    }
+  }
+};
+
 // Filter taps (and, in filter gradients, output gradients), R -> P: the polynomial's values at the
-// points over the products of the points' distances.
-template <int P, int R>
+// points, if kScaled over the products of the points' distances.
+template <int P, int R, bool kScaled = true>
 struct FilterTransform {
   static constexpr int kIn = R, kOut = P;
   template <class Acc, int kPair = 0>
   static FASTCONV_ALWAYS_INLINE void Apply(const Vec<Acc> (&g)[kIn], Vec<Acc> (&t)[kOut]) {
     if constexpr (kPair < kPairs<P>) {
       constexpr double point = Points<P>::kValues[kPair], square = point * point;
-      constexpr double scale = 1 / (2 * square * PairProduct<P>(kPair).At(square));
+      constexpr double scale = kScaled ? 1 / (2 * square * PairProduct<P>(kPair).At(square)) : 1.0;
       Vec<Acc> even = g[0] * static_cast<Acc>(scale);
       Vec<Acc> odd = g[1] * static_cast<Acc>(scale * point);
 #pragma GCC unroll 8
@@ -114,11 +149,15 @@ struct FilterTransform {
       t[2 + 2 * kPair] = even - odd;
       Apply<Acc, kPair + 1>(g, t);
     } else {
-      t[0] = g[0] * static_cast<Acc>(1 / PairProduct<P>(-1).At(0));
+      t[0] = g[0] * static_cast<Acc>(kScaled ? 1 / PairProduct<P>(-1).At(0) : 1.0);
       if constexpr (kHasInfinity<P>) t[P - 1] = g[R - 1];
     }
   }
 };
+
+// The output transform's transpose, M -> P.
+template <int P, int M>
+using OutputAdjoint = FilterTransform<P, M, /*kScaled=*/false>;
 
 // Products back to M results, P -> M.
 template <int P, int M>

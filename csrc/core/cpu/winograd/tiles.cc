@@ -29,12 +29,17 @@ int ChooseTileShape(int64_t taps, const MapSizes& sizes) {
   return best;
 }
 
-int ChooseTileShape(const TapConvolution& convolution) {
-  const Phase& phase = convolution.phases[0];
-  const int64_t count = phase.taps.size();
+int64_t FilterTaps(const TapConvolution& convolution) {
+  const int64_t count = convolution.phases[0].taps.size();
   int64_t taps = 1;
   while (taps * taps < count) ++taps;
-  return ChooseTileShape(taps, {convolution.in_rows, convolution.in_cols, phase.rows, phase.cols});
+  return taps;
+}
+
+int ChooseTileShape(const TapConvolution& convolution) {
+  const Phase& phase = convolution.phases[0];
+  return ChooseTileShape(FilterTaps(convolution),
+                         {convolution.in_rows, convolution.in_cols, phase.rows, phase.cols});
 }
 
 TilePlanes::TilePlanes(const TileShape& shape, int64_t tiles, int64_t channels) {
@@ -74,12 +79,11 @@ MapRows LoadMapRows(const TileGrid& grid, int64_t row, int64_t tile_rows, int64_
   return {scratch, first, row_stride, channels, /*in_tensor=*/false};
 }
 
-void TransformData(const Kernels& kernels, const WinogradKernels& winograd, const TileGrid& grid,
-                   const MapRows& map, int64_t row, int64_t tile_rows, int64_t channels,
-                   const void* zeros, const TilePlanes& data, void* planes) {
+void TransformRows(const Kernels& kernels, void (*transform)(const WinogradMapArgs&),
+                   const TileGrid& grid, const MapRows& map, int64_t row, int64_t tile_rows,
+                   int64_t channels, const void* zeros, const TilePlanes& data, void* planes) {
   const int64_t acc_bytes = SizeOf(AccumulationType(kernels.dtype));
   const int64_t element_bytes = map.in_tensor ? SizeOf(kernels.dtype) : acc_bytes;
-  const auto transform = map.in_tensor ? winograd.data_from_tensor : winograd.data_from_acc;
   for (int64_t i = 0; i < tile_rows; ++i) {
     const int64_t first = row + i * grid.shape.outputs() + grid.first_row;
     const void* rows[kMaxTilePoints];
@@ -93,6 +97,13 @@ void TransformData(const Kernels& kernels, const WinogradKernels& winograd, cons
                At(planes, i * grid.tile_cols * data.tile_stride(), acc_bytes), data.tile_stride(),
                data.plane_stride(), grid.tile_cols, grid.shape.outputs()});
   }
+}
+
+void TransformData(const Kernels& kernels, const WinogradKernels& winograd, const TileGrid& grid,
+                   const MapRows& map, int64_t row, int64_t tile_rows, int64_t channels,
+                   const void* zeros, const TilePlanes& data, void* planes) {
+  TransformRows(kernels, map.in_tensor ? winograd.data_from_tensor : winograd.data_from_acc, grid,
+                map, row, tile_rows, channels, zeros, data, planes);
 }
 
 }  // namespace fastconv::cpu

@@ -23,6 +23,8 @@ struct MapSizes {
 // kTileShapes, or -1 where there is none for filters of taps x taps.
 int ChooseTileShape(int64_t taps, const MapSizes& sizes);
 int ChooseTileShape(const TapConvolution& convolution);
+// Per axis, of the square filter of a convolution.
+int64_t FilterTaps(const TapConvolution& convolution);
 
 inline int64_t TilesAlong(int64_t outputs, const TileShape& shape) {
   return (outputs + shape.outputs() - 1) / shape.outputs();
@@ -72,6 +74,11 @@ struct MapRows {
 // RowsUnder(tile_rows) * map_cols * channels elements.
 MapRows LoadMapRows(const TileGrid& grid, int64_t row, int64_t tile_rows, int64_t channels,
                     int64_t acc_bytes, void* scratch, const Slab::LoadRow& load_row);
+
+// Applies a transform of WinogradKernels to rows of tiles of the map.
+void TransformRows(const Kernels& kernels, void (*transform)(const WinogradMapArgs&),
+                   const TileGrid& grid, const MapRows& map, int64_t row, int64_t tile_rows,
+                   int64_t channels, const void* zeros, const TilePlanes& data, void* planes);
 
 // Transforms rows of tiles, which yield results from `row` on, into `planes`, which points at the
 // first tile's place. `zeros`: a pixel of zeros.

@@ -17,6 +17,13 @@ std::string WinogradInability(const FusedConv2DProblem& problem);
 std::string WinogradDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem);
 
 std::unique_ptr<TapAlgorithm> MakeWinograd(TapProblem problem);
+
+// The input gradient as the transpose of the forward algorithm: tiles of output gradients, whose
+// results overlap. Fewer tiles where padding makes the input gradient's map much the larger one.
+// Empty, or why MakeWinograd's is as fast.
+std::string WinogradAdjointDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem);
+std::unique_ptr<TapAlgorithm> MakeWinogradAdjoint(TapProblem problem);
+
 std::unique_ptr<Conv2DPlan> MakeWinogradBackwardFilter(const char* name, const Kernels& kernels,
                                                        const FusedConv2DProblem& problem,
                                                        int num_threads);
