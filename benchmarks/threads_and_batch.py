@@ -58,7 +58,7 @@ def measure(options):
         raise ValueError(
             f"There are {len(processors)} processors. Received: --threads {max(threads)}"
         )
-    batches = sorted(set(options.batches or (_QUICK_BATCHES if options.quick else BATCHES)))
+    batches = sorted(set(options.batches or _default_batches(options)))
     results = []
     for name in options.systems:
         seconds = {}
@@ -76,6 +76,12 @@ def measure(options):
             )
         results.append({"system": name, "seconds_per_image": seconds, **summarise(seconds)})
     return results
+
+
+def _default_batches(options):
+    if options.batch:
+        return (options.batch,)
+    return _QUICK_BATCHES if options.quick else BATCHES
 
 
 def summarise(seconds):
