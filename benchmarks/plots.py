@@ -109,7 +109,7 @@ def rooflines(layers, passes, path):
 def memory(results, path):
     """Draws bars per system: the memory of a step."""
     labels = [f"{row['system']}\nbatch {row['batch']}" for row in results]
-    figure = Figure(figsize=(1.5 * len(labels) + 2, 4.2), layout="constrained")
+    figure = Figure(figsize=(1.5 * len(labels) + 4, 4.2), layout="constrained")
     axes = figure.subplots()
     for offset, build in ((-0.2, "stock"), (0.2, "fastconv")):
         sizes = [row["step"][build] / 2**20 for row in results]
