@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <string>
 #include <tuple>
@@ -36,9 +37,22 @@ class WinogradNotANumberTest : public ::testing::TestWithParam<Param> {
   Isa isa() const { return std::get<1>(GetParam()); }
   const Conv2DProblem& conv() const { return scenario_.problem.conv; }
 
-  Conv2DOutputs Run(Conv2DPass pass, ThreadPool* pool) const {
-    return RunConv2D(pass, scenario_.problem, scenario_.inputs, pool, /*workspace_fill=*/0xff,
-                     std::string("winograd:") + Name(isa()));
+  // Runs `check(run)` for every implementation by Winograd's algorithm; run() runs the pass.
+  void ForEachImplementation(
+      Conv2DPass pass, const std::function<void(const std::function<Conv2DOutputs()>&)>& check) {
+    int implementations = 0;
+    for (const std::string& name : ImplementationsOf(pass, scenario_.problem, isa())) {
+      if (!IsWinograd(name)) continue;
+      ++implementations;
+      WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
+        SCOPED_TRACE(name + ", " + pool_name);
+        check([&] {
+          return RunConv2D(pass, scenario_.problem, scenario_.inputs, pool,
+                           /*workspace_fill=*/0xff, name);
+        });
+      });
+    }
+    EXPECT_GT(implementations, 0);
   }
 
   // In a batch of maps, a NaN must have reached its own place and may have reached results nearer
@@ -76,34 +90,33 @@ size_t IndexOf(int64_t rows, int64_t cols, int64_t channels) {
 TEST_P(WinogradNotANumberTest, StaysInItsTiles) {
   const WindowAxis& h = conv().window.h;
   const WindowAxis& w = conv().window.w;
-  WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
-    SCOPED_TRACE(pool_name);
-    const std::vector<double> y = Run(Conv2DPass::kForward, pool).y;
-    double& x = scenario_.inputs.x[IndexOf(h.in, w.in, conv().in_channels)];
-    const double x_before = std::exchange(x, kNan);
-    CheckMap(h.out, w.out, conv().out_channels, y, Run(Conv2DPass::kForward, pool).y);
-    x = x_before;
-
-    const std::vector<double> dx = Run(Conv2DPass::kBackwardInput, pool).dx;
-    double& dy = scenario_.inputs.dy[IndexOf(h.out, w.out, conv().out_channels)];
-    const double dy_before = std::exchange(dy, kNan);
-    CheckMap(h.in, w.in, conv().in_channels, dx, Run(Conv2DPass::kBackwardInput, pool).dx);
-    dy = dy_before;
+  ForEachImplementation(Conv2DPass::kForward, [&](const auto& run) {
+    const std::vector<double> clean = run().y;
+    double& value = scenario_.inputs.x[IndexOf(h.in, w.in, conv().in_channels)];
+    const double before = std::exchange(value, kNan);
+    CheckMap(h.out, w.out, conv().out_channels, clean, run().y);
+    value = before;
+  });
+  ForEachImplementation(Conv2DPass::kBackwardInput, [&](const auto& run) {
+    const std::vector<double> clean = run().dx;
+    double& value = scenario_.inputs.dy[IndexOf(h.out, w.out, conv().out_channels)];
+    const double before = std::exchange(value, kNan);
+    CheckMap(h.in, w.in, conv().in_channels, clean, run().dx);
+    value = before;
   });
 }
 
 TEST_P(WinogradNotANumberTest, StaysInItsChannelOfTheFilterGradient) {
   const WindowAxis& h = conv().window.h;
   const WindowAxis& w = conv().window.w;
-  WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
-    SCOPED_TRACE(pool_name);
-    const std::vector<double> clean = Run(Conv2DPass::kBackwardFilter, pool).dfilter;
+  ForEachImplementation(Conv2DPass::kBackwardFilter, [&](const auto& run) {
+    const std::vector<double> clean = run().dfilter;
     // Of x: input channels; of dy: output channels.
     for (const bool of_x : {true, false}) {
       double& value = of_x ? scenario_.inputs.x[IndexOf(h.in, w.in, conv().in_channels)]
                            : scenario_.inputs.dy[IndexOf(h.out, w.out, conv().out_channels)];
       const double before = std::exchange(value, kNan);
-      const std::vector<double> actual = Run(Conv2DPass::kBackwardFilter, pool).dfilter;
+      const std::vector<double> actual = run().dfilter;
       value = before;
       ASSERT_EQ(clean.size(), actual.size());
       for (int64_t i = 0; i < static_cast<int64_t>(actual.size()); ++i) {

@@ -53,11 +53,12 @@ def demo(tmp_path_factory):
     return result, folder / "fastconv-demo"
 
 
-def test_help_has_an_example(tmp_path):
-    for arguments in (["--help"], ["demo", "--help"], ["info", "--help"]):
-        result = run(*arguments, cwd=tmp_path)
-        assert result.returncode == 0
-        assert "example:" in result.stdout
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["info", "--help"]])
+def test_help_has_an_example(capsys, arguments):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 0
+    assert "example:" in capsys.readouterr().out
 
 
 def test_demo_prints_progress_and_the_table(demo):

@@ -1,5 +1,5 @@
-// Winograd's algorithms F(4x4, 3x3), F(6x6, 3x3), F(2x2, 5x5) and F(4x4, 5x5): a third to a sixth
-// of the multiplications, for 3x3 and 5x5 filters without stride or dilation.
+// Winograd's algorithms F(4x4, 3x3), F(5x5, 3x3), F(6x6, 3x3), F(2x2, 5x5) and F(4x4, 5x5): a third
+// to a sixth of the multiplications, for 3x3 and 5x5 filters without stride or dilation.
 #ifndef FASTCONV_CORE_CPU_WINOGRAD_WINOGRAD_H_
 #define FASTCONV_CORE_CPU_WINOGRAD_WINOGRAD_H_
 
