@@ -27,8 +27,10 @@ CHAIN_GROWTH = 8
 # now and then, RMSprop divides by the gradient's size. Measured on the documented systems, between
 # two stock builds as well, a difference grows two to three times per step, so twenty steps may make
 # 1e-7 (float32) 1e-2 and leave nothing to be seen in float64, where the optimizer's and the ops'
-# float32 constants (epsilon) and the loss, which is float32, decide.
-LOSS_CURVE = {"float32": 0.02, "float64": 1e-6}
+# float32 constants (epsilon) and the loss, which is float32, decide. Winograd's algorithms round up
+# to 3e-6 (docs/numerics.md): 14 stock builds of cifar10 whose first weights were changed by 3e-6
+# drifted from the unchanged one by up to 0.028 in twenty steps.
+LOSS_CURVE = {"float32": 0.04, "float64": 1e-6}
 
 
 def roundoff(dtype):
