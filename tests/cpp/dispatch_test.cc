@@ -48,6 +48,35 @@ int IsaRank(const std::string& name) {
   return -1;
 }
 
+// A tile of so many channels is larger than what is wanted for a block of tiles.
+TEST(DispatchTest, PlansVeryManyChannels) {
+  const FusedConv2DProblem problem = ParseConv2DProblem("x=1x8x8x80000 filter=3x3x16 padding=same");
+  for (Conv2DPass pass : kPasses) {
+    SCOPED_TRACE(Name(pass));
+    for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
+      if (!entry.able) continue;
+      SCOPED_TRACE(entry.implementation);
+      std::unique_ptr<Conv2DPlan> plan;
+      ASSERT_TRUE(MakeConv2DPlan(pass, problem, 2, &plan, entry.implementation).ok());
+      EXPECT_EQ(plan->implementation(), entry.implementation);
+    }
+  }
+}
+
+// It cuts a batch into images, so that few of them leave threads idle.
+TEST(DispatchTest, WinogradAdjointNeedsManyImages) {
+  const auto refusal = [](const std::string& images) {
+    const FusedConv2DProblem problem =
+        ParseConv2DProblem("x=" + images + "x14x14x64 filter=5x5x64");
+    for (const DispatchEntry& entry : ExplainConv2D(Conv2DPass::kBackwardInput, problem)) {
+      if (entry.implementation == "winograd_adjoint:baseline") return entry.refusal;
+    }
+    return std::string("not in the list");
+  };
+  EXPECT_EQ(refusal("8"), "");
+  EXPECT_NE(refusal("4").find("too few images"), std::string::npos);
+}
+
 TEST(DispatchTest, ChoosesTheFirstAcceptedEntry) {
   ForEachProblem([](Conv2DPass pass, const FusedConv2DProblem& problem) {
     const std::vector<DispatchEntry> entries = ExplainConv2D(pass, problem);

@@ -199,9 +199,11 @@ class WinogradAdjoint final : public TapAlgorithm {
 }  // namespace
 
 std::string WinogradAdjointDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem) {
-  constexpr double kGain = 1.2;  // overlapping results cost more to add
+  constexpr double kGain = 1.2;      // overlapping results cost more to add
+  constexpr int64_t kMinImages = 8;  // an image is not cut, see RunBlock
   const std::string too_small = WinogradDisadvantage(pass, problem);
   if (!too_small.empty()) return too_small;
+  if (problem.conv.batch < kMinImages) return "too few images to share among threads";
   const WindowAxis& h = problem.conv.window.h;
   const WindowAxis& w = problem.conv.window.w;
   const TileShape& adjoint = kTileShapes[ChooseAdjointShape(h.window, h.out, w.out)];

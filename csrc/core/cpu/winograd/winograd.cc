@@ -103,10 +103,10 @@ Winograd::Winograd(TapProblem problem)
 void Winograd::CutBlocks() {
   const int64_t filter_bytes = FilterElements(panels_.padded_channels()) * acc_bytes_;
   const bool large = filter_bytes >= kLargeFilterBytes;
-  const int64_t tiles = large
-                            ? std::min(kTilesPerLargeBlock,
-                                       kLargeBlockBytes / (shape().planes() * depth() * acc_bytes_))
-                            : kTilesPerBlock;
+  const int64_t tile_bytes = shape().planes() * depth() * acc_bytes_;
+  const int64_t tiles =
+      large ? std::clamp<int64_t>(kLargeBlockBytes / tile_bytes, 1, kTilesPerLargeBlock)
+            : kTilesPerBlock;
   const int64_t tile_rows = TilesAlong(phase().rows, shape());
   const int64_t bands =
       std::clamp<int64_t>((tile_rows * grid_.tile_cols + tiles / 2) / tiles, 1, tile_rows);
