@@ -123,7 +123,9 @@ void Winograd::CutBlocks() {
   const int64_t all_tiles = problem_.batch * static_cast<int64_t>(bands_.size()) * band_tiles;
   // What comes from beyond the second level of cache either way.
   const int64_t data_bytes = all_tiles * shape().planes() * depth() * acc_bytes_;
-  by_panel_ = data_bytes <= kSharedDataBytes && panels_.count() >= 2 * problem_.num_threads &&
+  // A smaller filter is read from the last level of cache faster than such products are kept there.
+  by_panel_ = large && data_bytes <= kSharedDataBytes &&
+              panels_.count() >= 2 * problem_.num_threads &&
               panels_.count() * data_bytes < (num_blocks() + 2) * filter_bytes;
   if (num_blocks() < problem_.num_threads) {
     ranges_ = std::min<int64_t>(panels_.count(), problem_.num_threads);
