@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -134,6 +135,21 @@ std::string Describe(Conv2DPass pass, const FusedConv2DProblem& problem) {
          std::to_string(conv.groups) + " h" + axis(conv.window.h) + " w" + axis(conv.window.w);
 }
 
+// The same problem without the last rows and columns of the map where no pooling window reads them:
+// they change no result, and their gradient is zero.
+FusedConv2DProblem WithoutUnreadResults(FusedConv2DProblem problem) {
+  MaxPoolSpec& pool = problem.epilogue.pool;
+  if (!pool.enabled) return problem;
+  const auto trim = [](WindowAxis* convolution, WindowAxis* pooling) {
+    const int64_t last = (pooling->out - 1) * pooling->stride - pooling->pad_before;
+    pooling->in = std::min(pooling->in, last + pooling->extent());
+    convolution->out = pooling->in;
+  };
+  trim(&problem.conv.window.h, &pool.window.h);
+  trim(&problem.conv.window.w, &pool.window.w);
+  return problem;
+}
+
 // FASTCONV_VERBOSE=dispatch: the choice and the refusals of every new problem, once.
 void LogDispatch(Conv2DPass pass, const FusedConv2DProblem& problem) {
   const char* verbose = std::getenv("FASTCONV_VERBOSE");
@@ -153,8 +169,9 @@ void LogDispatch(Conv2DPass pass, const FusedConv2DProblem& problem) {
 
 }  // namespace
 
-Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int num_threads,
+Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& described, int num_threads,
                       std::unique_ptr<Conv2DPlan>* plan, const std::string& implementation) {
+  const FusedConv2DProblem problem = WithoutUnreadResults(described);
   if (implementation.empty()) LogDispatch(pass, problem);
   for (const Implementation& candidate : ImplementationsOf(pass)) {
     const bool takes = implementation.empty() ? Refusal(candidate, pass, problem).empty()
@@ -171,7 +188,8 @@ Status MakeConv2DPlan(Conv2DPass pass, const FusedConv2DProblem& problem, int nu
                     " does not accept " + Describe(pass, problem));
 }
 
-std::vector<DispatchEntry> ExplainConv2D(Conv2DPass pass, const FusedConv2DProblem& problem) {
+std::vector<DispatchEntry> ExplainConv2D(Conv2DPass pass, const FusedConv2DProblem& described) {
+  const FusedConv2DProblem problem = WithoutUnreadResults(described);
   std::vector<DispatchEntry> entries;
   for (const Implementation& implementation : ImplementationsOf(pass)) {
     entries.push_back({implementation.name, Refusal(implementation, pass, problem),

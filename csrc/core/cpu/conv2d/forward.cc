@@ -66,7 +66,7 @@ class Forward final : public Conv2DPlan {
   }
 
  private:
-  // With pooling, bands are those of whole pooled rows; what no window looks at is not computed.
+  // With pooling, bands are those of whole pooled rows; rows between windows are not computed.
   std::vector<Band> Split(const Phase& phase, int64_t rows_per_band) {
     const MaxPoolSpec& pool = epilogue_.pool;
     if (!pool.enabled) return SplitRows(phase.rows, rows_per_band);
