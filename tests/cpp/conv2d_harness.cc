@@ -160,7 +160,7 @@ std::vector<std::string> ImplementationsOf(Conv2DPass pass, const FusedConv2DPro
   return names;
 }
 
-std::string DirectImplementation(Isa isa) { return std::string("implicit_gemm:") + Name(isa); }
+std::string GeneralImplementation(Isa isa) { return std::string("implicit_gemm:") + Name(isa); }
 
 bool IsWinograd(const std::string& implementation) {
   return implementation.rfind("winograd", 0) == 0;

@@ -53,8 +53,8 @@ struct Conv2DOutputs {
 // The implementations of an instruction set that are able to do the problem.
 std::vector<std::string> ImplementationsOf(Conv2DPass pass, const FusedConv2DProblem& problem,
                                            Isa isa);
-// The one that computes sums of products as they are defined.
-std::string DirectImplementation(Isa isa);
+// The one that takes every problem, and computes sums of products as they are defined.
+std::string GeneralImplementation(Isa isa);
 
 // Plans and runs a pass for the threads of `pool`, and checks status and guards. `implementation`
 // as in MakeConv2DPlan, `want_dbias` as in Conv2DArgs.

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -188,6 +189,13 @@ class Conv2DSpecialTest : public ::testing::TestWithParam<TypeAndIsa> {
     problem.conv.dtype = type();
     return problem;
   }
+  // Those that compute sums of products as they are defined.
+  std::vector<std::string> ExactImplementations(Conv2DPass pass,
+                                                const FusedConv2DProblem& problem) const {
+    std::vector<std::string> names = ImplementationsOf(pass, problem, isa());
+    names.erase(std::remove_if(names.begin(), names.end(), IsWinograd), names.end());
+    return names;
+  }
   // Exact numbers without zeros in the filter, with which an infinity would give NaN.
   Conv2DInputs NonzeroInputs(const FusedConv2DProblem& problem) const {
     Conv2DInputs inputs = MakeConv2DScenario("nonzero", problem, Regime::kExact).inputs;
@@ -200,15 +208,19 @@ TEST_P(Conv2DSpecialTest, FilterGradientWithoutBiasGradient) {
   FASTCONV_SKIP_WITHOUT(isa());
   const ScopedMaxIsa max_isa(isa());
   for (const char* text : {"x=2x7x6x16 filter=3x3x17 padding=same bias act=relu",
-                           "x=2x7x6x3 filter=3x3x17 bias act=relu pool=2x2/2x2"}) {
+                           "x=2x7x6x3 filter=3x3x17 bias act=relu pool=2x2/2x2",
+                           "x=2x7x6x3 filter=3x3x17 padding=same bias act=relu"}) {
     const Conv2DScenario scenario =
         MakeConv2DScenario("without_dbias", Problem(text), Regime::kExact);
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
       SCOPED_TRACE(pool_name);
-      const Conv2DOutputs outputs =
-          RunConv2D(Conv2DPass::kBackwardFilter, scenario.problem, scenario.inputs, pool,
-                    kWorkspaceFills[0], DirectImplementation(isa()), /*want_dbias=*/false);
-      EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter));
+      const Conv2DPass pass = Conv2DPass::kBackwardFilter;
+      for (const std::string& name : ExactImplementations(pass, scenario.problem)) {
+        SCOPED_TRACE(name);
+        const Conv2DOutputs outputs = RunConv2D(pass, scenario.problem, scenario.inputs, pool,
+                                                kWorkspaceFills[0], name, /*want_dbias=*/false);
+        EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter));
+      }
     });
   }
 }
@@ -227,7 +239,7 @@ TEST_P(Conv2DSpecialTest, RowsOfEveryWidth) {
       const Conv2DScenario scenario = MakeConv2DScenario(text, Problem(text), Regime::kExact);
       const auto run = [&](Conv2DPass pass) {
         return RunConv2D(pass, scenario.problem, scenario.inputs, &pool, kWorkspaceFills[1],
-                         DirectImplementation(isa()));
+                         GeneralImplementation(isa()));
       };
       const Conv2DExpectations& expected = scenario.expected;
       EXPECT_TRUE(Matches(expected.forward.y, run(Conv2DPass::kForward).y)) << "y";
@@ -239,6 +251,35 @@ TEST_P(Conv2DSpecialTest, RowsOfEveryWidth) {
   }
 }
 
+// The same from few channels, whose sums are finished in the tiles: with every tail of tiles and of
+// panels, pooled by pairs of rows and in windows that are no pairs.
+TEST_P(Conv2DSpecialTest, FewChannelsInRowsOfEveryWidth) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  const ScopedMaxIsa max_isa(isa());
+  InlineThreadPool pool;
+  for (int width = 2; width <= 30; ++width) {
+    for (const char* filter :
+         {"x3 filter=3x3x34 padding=same bias act=relu", "x3 filter=2x1x32 bias act=leaky:0.25",
+          "x1 filter=2x2x34 padding=same bias act=leaky:0.25 pool=2x2/2x2",
+          "x3 filter=1x1x16 bias act=relu pool=2x2/2x2",
+          "x2 filter=3x2x5 padding=same bias pool=2x2/1x1"}) {
+      const std::string text = "x=1x4x" + std::to_string(width) + filter;
+      const FusedConv2DProblem problem = Problem(text);
+      const Conv2DScenario scenario = MakeConv2DScenario(text, problem, Regime::kExact);
+      for (const std::string& name : ExactImplementations(Conv2DPass::kForward, problem)) {
+        SCOPED_TRACE(text + ", " + name);
+        const Conv2DOutputs outputs = RunConv2D(Conv2DPass::kForward, problem, scenario.inputs,
+                                                &pool, kWorkspaceFills[1], name);
+        const BlockExpectation& expected = scenario.expected.forward;
+        EXPECT_TRUE(Matches(expected.y, outputs.y));
+        if (!problem.epilogue.pool.enabled) continue;
+        EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
+                               Regime::kExact, expected, outputs.code));
+      }
+    }
+  }
+}
+
 // Results of more than 16 MiB are written around the caches where vectors are whole.
 TEST_P(Conv2DSpecialTest, ResultsLargerThanCaches) {
   FASTCONV_SKIP_WITHOUT(isa());
@@ -246,7 +287,8 @@ TEST_P(Conv2DSpecialTest, ResultsLargerThanCaches) {
   const ScopedMaxIsa max_isa(isa());
   InlineThreadPool pool;
   for (const char* text : {"x=1x512x520x16 filter=1x1x16 bias act=leaky:0.25",
-                           "x=1x512x520x17 filter=1x1x17 groups=17 bias act=relu"}) {
+                           "x=1x512x520x17 filter=1x1x17 groups=17 bias act=relu",
+                           "x=1x512x520x16 filter=1x1x16 groups=16 bias act=relu"}) {
     SCOPED_TRACE(text);
     const Conv2DScenario scenario = MakeConv2DScenario(text, Problem(text), Regime::kExact);
     const auto run = [&](Conv2DPass pass) {
@@ -302,10 +344,12 @@ TEST_P(Conv2DSpecialTest, NotANumberPassesThrough) {
     const BlockExpectation expected = ExpectBlock(type(), problem.epilogue, problem.conv.batch,
                                                   problem.conv.out_channels, Regime::kExact, z);
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
-      SCOPED_TRACE(text + (", " + pool_name));
-      const Conv2DOutputs outputs = RunConv2D(Conv2DPass::kForward, problem, inputs, pool,
-                                              kWorkspaceFills[0], DirectImplementation(isa()));
-      EXPECT_TRUE(Matches(expected.y, outputs.y));
+      for (const std::string& name : ExactImplementations(Conv2DPass::kForward, problem)) {
+        SCOPED_TRACE(text + (", " + pool_name + ", " + name));
+        const Conv2DOutputs outputs =
+            RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0], name);
+        EXPECT_TRUE(Matches(expected.y, outputs.y));
+      }
     });
   }
 }
@@ -357,12 +401,14 @@ TEST_P(Conv2DSpecialTest, PoolingIgnoresNotANumber) {
     const BlockExpectation expected = ExpectBlock(type(), problem.epilogue, problem.conv.batch,
                                                   problem.conv.out_channels, Regime::kExact, z);
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
-      SCOPED_TRACE(pool_text + (", " + pool_name));
-      const Conv2DOutputs outputs = RunConv2D(Conv2DPass::kForward, problem, inputs, pool,
-                                              kWorkspaceFills[0], DirectImplementation(isa()));
-      EXPECT_TRUE(Matches(expected.y, outputs.y));
-      EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
-                             Regime::kExact, expected, outputs.code));
+      for (const std::string& name : ExactImplementations(Conv2DPass::kForward, problem)) {
+        SCOPED_TRACE(pool_text + (", " + pool_name + ", " + name));
+        const Conv2DOutputs outputs =
+            RunConv2D(Conv2DPass::kForward, problem, inputs, pool, kWorkspaceFills[0], name);
+        EXPECT_TRUE(Matches(expected.y, outputs.y));
+        EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
+                               Regime::kExact, expected, outputs.code));
+      }
     });
   }
 }

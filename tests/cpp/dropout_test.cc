@@ -229,7 +229,7 @@ TEST_P(DropoutTest, DropsWhatIsNotANumber) {
     problem.epilogue.dropout = Spec(0.5);
     Conv2DInputs inputs = MakeConv2DScenario(text, problem, Regime::kExact).inputs;
     inputs.x.assign(inputs.x.size(), std::numeric_limits<double>::infinity());
-    const std::string name = DirectImplementation(isa());
+    const std::string name = GeneralImplementation(isa());
     const Conv2DOutputs forward =
         RunConv2D(Conv2DPass::kForward, problem, inputs, &pool, kWorkspaceFills[1], name);
     const std::vector<double> kept = mask.Values(std::vector<double>(mask.size(), 1));

@@ -7,6 +7,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu/conv2d/passes.h"
+#include "core/cpu/direct/direct.h"
 #include "core/cpu/few_outputs/few_outputs.h"
 #include "core/cpu/grouped/grouped.h"
 #include "core/cpu/implicit_gemm/implicit_gemm.h"
@@ -78,6 +79,7 @@ const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
        {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage, Forward<cpu::MakeGrouped>},
        {"few_outputs", cpu::FewOutputsForwardInability, cpu::FewOutputsDisadvantage,
         Forward<cpu::MakeFewOutputs>},
+       {"direct", cpu::DirectInability, NoDisadvantage, Forward<cpu::MakeDirect>},
        {"implicit_gemm", NoInability, NoDisadvantage, Forward<cpu::MakeImplicitGemm>}});
   static const std::vector<Implementation> backward_input = ListOf(
       {{"winograd_adjoint", cpu::WinogradInability, cpu::WinogradAdjointDisadvantage,

@@ -28,6 +28,12 @@ void GroupedRows(const GroupedRowsArgs& args);
 template <class Acc>
 void GroupedFilterGrad(const GroupedFilterGradArgs& args);
 
+// direct.cc
+template <class T, class Acc>
+void DirectMap(const DirectRowsArgs& args);
+template <class T, class Acc>
+void DirectPool(const DirectRowsArgs& args);
+
 namespace {
 
 constexpr Isa kIsa = FASTCONV_VECTOR_BYTES == 64   ? Isa::kAvx512
@@ -50,6 +56,8 @@ Kernels TableOf(DataType dtype) {
           GroupedRows<Acc>,
           GroupedFilterGrad<Acc>,
           AddTaps<Acc>,
+          DirectMap<T, Acc>,
+          DirectPool<T, Acc>,
           MapRows<Acc, T, Acc>,
           MapRows<T, T, Acc>,
           PoolRows<Acc, T, Acc>,

@@ -256,6 +256,18 @@ struct PoolRowsArgs {
   const MaxPoolSpec* pool;
 };
 
+// y = stage(sums of `products`), sums as of conv_rows, each finished while it is in registers; or
+// y, code = 2x2 max pooling with stride 2 of that, of rows / 2 x cols / 2 windows.
+struct DirectRowsArgs {
+  ConvRowsArgs products;                 // acc and accumulate are not looked at
+  int64_t channels;                      // up to the width
+  PointwiseStage stage;                  // without mean and scale
+  void* y;                               // T
+  void* code;                            // uint8_t, direct_pool only
+  int64_t y_row_stride, y_pixel_stride;  // of y and of code
+  bool around_caches;                    // direct_map: see MapRowsArgs
+};
+
 // A row of tiles of products back to results, through the stage and, in output_pool, through 2x2
 // max pooling without padding. Of the results those with row < valid_rows and, counted along the
 // row of tiles, col < valid_cols lie inside the map.
@@ -389,6 +401,8 @@ struct Kernels {
   void (*grouped_rows)(const GroupedRowsArgs&);
   void (*grouped_filter_grad)(const GroupedFilterGradArgs&);
   void (*add_taps)(const AddTapsArgs&);
+  void (*direct_map)(const DirectRowsArgs&);
+  void (*direct_pool)(const DirectRowsArgs&);
   void (*map_rows_from_acc)(const MapRowsArgs&);
   void (*map_rows_from_tensor)(const MapRowsArgs&);
   void (*pool_rows_from_acc)(const PoolRowsArgs&);

@@ -43,50 +43,55 @@ FASTCONV_ALWAYS_INLINE void StoreTile(Acc* acc, const Vec<Acc> (&sums)[kRows][kV
   }
 }
 
-// kRows pixels of output row `row`; slab and acc point at the first of them.
-template <class Acc, int kRows, int kVectors>
-void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
-  Vec<Acc> sums[kRows][kVectors] = {};
+// sums[line * kPixels + i] += the products of pixel i of output row `row` + line; slab points at
+// pixel 0 of the first line.
+template <class Acc, int kLines, int kPixels, int kVectors>
+FASTCONV_ALWAYS_INLINE void AddProducts(const ConvRowsArgs& args, int64_t row, const Acc* slab,
+                                        Vec<Acc> (&sums)[kLines * kPixels][kVectors]) {
   const Acc* b = static_cast<const Acc*>(args.panel);
   const int64_t stride = args.pixel_stride;
   for (int64_t r = 0; r < args.num_runs; ++r) {
     const Run& run = args.runs[r];
     const int64_t slab_row = row * args.filled.step + run.row;
-    if (slab_row < args.filled.begin || slab_row >= args.filled.end) {
+    if (slab_row + (kLines - 1) * args.filled.step < args.filled.begin ||
+        slab_row >= args.filled.end) {
       b += run.length * kVectors * kLanes<Acc>;
       continue;
     }
     // One pointer per three pixels reaches all of them with the addressing modes that there are.
-    constexpr int kPointers = (kRows + 2) / 3;
-    const Acc* a[kPointers];
+    constexpr int kPointers = (kPixels + 2) / 3;
+    const Acc* a[kLines * kPointers];
 #pragma GCC unroll 16
-    for (int p = 0; p < kPointers; ++p) {
-      a[p] = slab + run.offset + p * 3 * stride;
+    for (int p = 0; p < kLines * kPointers; ++p) {
+      a[p] = slab + run.offset + p / kPointers * args.row_stride + p % kPointers * 3 * stride;
       KeepInRegister(a[p]);
     }
-    const auto step = [&]() __attribute__((always_inline)) {
+    for (int64_t e = 0; e < run.length; ++e) {
       Vec<Acc> columns[kVectors];
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const Vec<Acc> pixel = Broadcast(a[i / 3][(i % 3) * stride]);
+      for (int i = 0; i < kLines * kPixels; ++i) {
+        const Acc* line = a[i / kPixels * kPointers + i % kPixels / 3];
+        const Vec<Acc> pixel = Broadcast(line[i % kPixels % 3 * stride]);
 #pragma GCC unroll 2
         for (int v = 0; v < kVectors; ++v) sums[i][v] += pixel * columns[v];
       }
       b += kVectors * kLanes<Acc>;
 #pragma GCC unroll 16
-      for (int p = 0; p < kPointers; ++p) ++a[p];
-    };
-    int64_t remaining = run.length;
-    for (; remaining >= 4; remaining -= 4) {
-      step();
-      step();
-      step();
-      step();
+      for (int p = 0; p < kLines * kPointers; ++p) {
+        ++a[p];
+        KeepInRegister(a[p]);
+      }
     }
-    for (; remaining > 0; --remaining) step();
   }
+}
+
+// kRows pixels of output row `row`; slab and acc point at the first of them.
+template <class Acc, int kRows, int kVectors>
+void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
+  Vec<Acc> sums[kRows][kVectors] = {};
+  AddProducts<Acc, 1, kRows, kVectors>(args, row, slab, sums);
   if (args.accumulate) return AddTile<Acc, kRows, kVectors>(acc, sums);
   StoreTile<Acc, kRows, kVectors>(acc, sums);
 }

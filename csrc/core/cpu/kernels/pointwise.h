@@ -49,25 +49,25 @@ class Stage {
   Vec<Acc> slope_;
 };
 
-template <class Acc, Activation kActivation, class Body>
-FASTCONV_ALWAYS_INLINE void WithActivatedStage(const PointwiseStage& stage, const Body& body) {
-  if (stage.scale != nullptr) {
-    body(Stage<Acc, kActivation, true>(stage));
-  } else {
-    body(Stage<Acc, kActivation, false>(stage));
+template <class Acc, bool kNormalize, class Body>
+FASTCONV_ALWAYS_INLINE void WithActivation(const PointwiseStage& stage, const Body& body) {
+  switch (stage.activation) {
+    case Activation::kLinear:
+      return body(Stage<Acc, Activation::kLinear, kNormalize>(stage));
+    case Activation::kRelu:
+      return body(Stage<Acc, Activation::kRelu, kNormalize>(stage));
+    case Activation::kLeakyRelu:
+      return body(Stage<Acc, Activation::kLeakyRelu, kNormalize>(stage));
   }
 }
 
 // Calls body(Stage<...>) with the variant that the arguments ask for.
 template <class Acc, class Body>
 FASTCONV_ALWAYS_INLINE void WithStage(const PointwiseStage& stage, const Body& body) {
-  switch (stage.activation) {
-    case Activation::kLinear:
-      return WithActivatedStage<Acc, Activation::kLinear>(stage, body);
-    case Activation::kRelu:
-      return WithActivatedStage<Acc, Activation::kRelu>(stage, body);
-    case Activation::kLeakyRelu:
-      return WithActivatedStage<Acc, Activation::kLeakyRelu>(stage, body);
+  if (stage.scale != nullptr) {
+    WithActivation<Acc, true>(stage, body);
+  } else {
+    WithActivation<Acc, false>(stage, body);
   }
 }
 

@@ -1,0 +1,14 @@
+#include "core/cpu/kernels/direct.h"
+
+namespace fastconv::cpu::FASTCONV_ISA {
+
+template void DirectMap<float, float>(const DirectRowsArgs&);
+template void DirectMap<BFloat16, float>(const DirectRowsArgs&);
+template void DirectMap<Float16, float>(const DirectRowsArgs&);
+template void DirectMap<double, double>(const DirectRowsArgs&);
+template void DirectPool<float, float>(const DirectRowsArgs&);
+template void DirectPool<BFloat16, float>(const DirectRowsArgs&);
+template void DirectPool<Float16, float>(const DirectRowsArgs&);
+template void DirectPool<double, double>(const DirectRowsArgs&);
+
+}  // namespace fastconv::cpu::FASTCONV_ISA
