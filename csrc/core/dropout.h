@@ -10,7 +10,8 @@
 
 namespace fastconv {
 
-// x -> y, or of y's gradient x's; `elements` of a floating-point type. spec.kind is not read.
+// x -> y, or of y's gradient x's; `elements` of a floating-point type. y may be x. spec.kind is not
+// read.
 void Dropout(DataType dtype, const DropoutSpec& spec, int64_t elements, const void* x, void* y,
              ThreadPool* pool);
 

@@ -54,8 +54,7 @@ class TensorScratch final : public ScratchAllocator {
 class CpuKernel final : public tensorflow::OpKernel {
  public:
   explicit CpuKernel(tensorflow::OpKernelConstruction* construction) : OpKernel(construction) {
-    const OpDefinition* definition;
-    OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition, &op_));
+    OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition_, &op_));
   }
 
   void Compute(tensorflow::OpKernelContext* context) override {
@@ -74,7 +73,12 @@ class CpuKernel final : public tensorflow::OpKernel {
       OP_REQUIRES_OK(context,
                      tensorflow::TensorShape::BuildTensorShape(output_specs[i].dims, &shape));
       tensorflow::Tensor* tensor = nullptr;
-      OP_REQUIRES_OK(context, context->allocate_output(i, shape, &tensor));
+      if (i == 0 && definition_->in_place_input >= 0) {
+        OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(
+                                    {definition_->in_place_input}, i, shape, &tensor));
+      } else {
+        OP_REQUIRES_OK(context, context->allocate_output(i, shape, &tensor));
+      }
       outputs[i] = {tensor->data(), std::move(output_specs[i])};
     }
     DeviceThreadPool pool(*context->device());
@@ -83,6 +87,7 @@ class CpuKernel final : public tensorflow::OpKernel {
   }
 
  private:
+  const OpDefinition* definition_;
   std::unique_ptr<Op> op_;
 };
 

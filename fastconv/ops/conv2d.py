@@ -15,6 +15,10 @@ _BLOCK_ATTRIBUTES = (
     "dropout",
 )
 
+# Elements. Scratch memory is several times as large, and the smaller ones' gradients are up to 3 %
+# faster when they overlap (two threads).
+_LARGE_FILTER = 1 << 20
+
 
 def fused_conv2d(
     x,
@@ -167,16 +171,20 @@ def _convolution_gradients(op, x, filter, bias, y, code, dy, attributes):
     """Returns the gradients on x, filter and bias that the caller did not ask to skip.
 
     Two ops, so that a graph drops the one that nobody needs (frozen filters, the first layer's x);
-    eager execution names the unneeded ones in `skip_input_indices`.
+    tapes name the unneeded ones in `skip_input_indices`. Where both are known to be needed, those
+    of a large filter run one after the other, so that only one's scratch memory is held at a time.
     """
-    skipped = getattr(op, "skip_input_indices", None) or ()
+    skipped = getattr(op, "skip_input_indices", None)
     dx = dfilter = dbias = None
-    if 0 not in skipped:
-        dx = native.ops().fastconv_fused_conv2d_backprop_input(
-            x=x, filter=filter, y=y, code=code, dy=dy, **attributes
-        )
-    if 1 not in skipped or 2 not in skipped:
+    if skipped is None or not {1, 2} <= set(skipped):
         dfilter, dbias = native.ops().fastconv_fused_conv2d_backprop_filter(
             x=x, filter=filter, y=y, code=code, dy=dy, **attributes
         )
+    if skipped is None or 0 not in skipped:
+        both = skipped is not None and dfilter is not None
+        ordered = both and (filter.shape.num_elements() or 0) >= _LARGE_FILTER
+        with tf.control_dependencies([dfilter] if ordered else []):
+            dx = native.ops().fastconv_fused_conv2d_backprop_input(
+                x=x, filter=filter, y=y, code=code, dy=dy, **attributes
+            )
     return dx, dfilter, None if arguments.is_absent(bias) else dbias

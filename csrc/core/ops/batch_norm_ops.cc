@@ -163,6 +163,8 @@ class FusedBatchNormGradReduceOp final : public FusedBatchNormOpBase {
 // z, mean, variance, gamma, beta, code, dy, dgamma, dbeta, count, dropout_rate, dropout_seed -> dz
 class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
  public:
+  static constexpr int kInPlaceInput = kZ;
+
   Status InferOutputs(const std::vector<TensorSpec>& inputs,
                       std::vector<TensorSpec>* outputs) const override {
     FusedBatchNormProblem problem;
@@ -197,7 +199,8 @@ std::vector<OpDefinition> BatchNormOps() {
   const std::vector<AttrSpec> attrs = Concat({{"epsilon", AttrKind::kFloat}}, BlockAttrs::Specs());
   return {{"FusedBatchNorm", attrs, 7, 2, MakeOp<FusedBatchNormOp>},
           {"FusedBatchNormGradReduce", attrs, 9, 2, MakeOp<FusedBatchNormGradReduceOp>},
-          {"FusedBatchNormGradApply", attrs, 12, 1, MakeOp<FusedBatchNormGradApplyOp>}};
+          {"FusedBatchNormGradApply", attrs, 12, 1, MakeOp<FusedBatchNormGradApplyOp>,
+           FusedBatchNormGradApplyOp::kInPlaceInput}};
 }
 
 }  // namespace fastconv

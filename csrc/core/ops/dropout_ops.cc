@@ -41,6 +41,8 @@ class DropoutOp final : public Op {
 
 }  // namespace
 
-std::vector<OpDefinition> DropoutOps() { return {{"Dropout", {}, 3, 1, MakeOp<DropoutOp>}}; }
+std::vector<OpDefinition> DropoutOps() {
+  return {{"Dropout", {}, 3, 1, MakeOp<DropoutOp>, /*in_place_input=*/0}};
+}
 
 }  // namespace fastconv

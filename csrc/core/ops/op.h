@@ -78,6 +78,9 @@ struct OpDefinition {
   int num_inputs;
   int num_outputs;
   std::unique_ptr<Op> (*create)();
+  // An input, of the first output's type and shape, whose memory that output may take when nobody
+  // else needs it: Run reads each of its elements before it writes there. Negative: none.
+  int in_place_input = -1;
 };
 
 // All ops; FindOp returns null for an unknown name.

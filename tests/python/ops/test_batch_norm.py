@@ -200,6 +200,28 @@ def test_statistics_returned(training):
         assert_close_in_norm(actual, exact, chain_bound(tf.float32, 27), "statistics")
 
 
+@pytest.mark.parametrize("z_is_needed", [False, True])
+@pytest.mark.parametrize("name", ["relu", "relu_pool"])
+def test_gradient_in_place(name, z_is_needed):
+    # In a graph the gradient may take z's memory; in eager execution the tape holds z.
+    inputs = batch_norm_inputs(tf.float32)
+    halved = inputs.pop("z") / 2
+
+    def run(halved):
+        z = 2 * halved
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            y = ops.fused_batch_norm(z, **inputs, **BLOCKS[name])
+        dz = tape.gradient(y, z, values(tuple(y.shape), y.dtype, 9))
+        with tf.control_dependencies([dz]):
+            return dz, z + 1 if z_is_needed else None
+
+    dz, z_plus_1 = tf.function(run, jit_compile=False)(halved)
+    np.testing.assert_array_equal(dz, run(halved)[0])
+    if z_is_needed:
+        np.testing.assert_array_equal(z_plus_1, 2 * halved + 1)
+
+
 @pytest.mark.parametrize("name", ["linear", "leaky", "pool"])
 def test_numeric_gradients(name):
     inputs = [
