@@ -3,16 +3,20 @@
 The convolutions are those of the documented systems at their batch sizes, each shape once, and
 those of layers.txt. "forward" is the bare convolution, "block" the convolution with bias and
 relu; "input gradient" and "filter gradient" are the gradients of the bare convolution, each
-alone. All run in `tf.function` without XLA, in turn. GFLOP/s count the multiplications and
-additions of the definition, whatever the algorithm does: Winograd's needs fewer, so that its
-share of the roofline can exceed 100 %. The roofline is the lesser of the speed of a large matrix
-product in the tensors' type and of the copying speed times the operations per byte of the tensors;
-both are measured first.
+alone. All run in `tf.function` without XLA, in turn. A step computes a small convolution several
+times, each on tensors of its own and after the one before, as a model's layers do: calling the
+function and waking its threads would be a large part of the time otherwise. GFLOP/s count the
+multiplications and additions of the definition, whatever the algorithm does: Winograd's needs
+fewer, so that its share of the roofline can exceed 100 %. The roofline is the lesser of the speed
+of a large matrix product in the tensors' type and of the copying speed times the operations per
+byte of the tensors; both are measured first.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import pathlib
 from typing import NamedTuple
 
@@ -26,6 +30,9 @@ from fastconv import models, ops
 LISTED = pathlib.Path(__file__).with_name("layers.txt")
 PASSES = ("forward", "block", "input gradient", "filter gradient")
 WARM_UP_STEPS = 2
+# A step is that long, some ten milliseconds of two cores, or computes that many convolutions.
+FLOPS_OF_STEP = 2e9
+MOST_REPEATS = 16
 _HEADER = (
     "convolution",
     "systems",
@@ -128,18 +135,26 @@ def selected(options):
     return {convolution: sorted(set(names)) for convolution, names in found.items()}
 
 
+def repeats(convolution):
+    """Returns how many times a step computes a convolution."""
+    return min(MOST_REPEATS, math.ceil(FLOPS_OF_STEP / convolution.flops))
+
+
 def steps(convolution, dtype):
-    """Returns, by pass, the steps of stock and of fastconv."""
+    """Returns, by pass, the steps of stock and of fastconv; `repeats` tells how many times each."""
     rng = np.random.default_rng(0)
 
-    def tensor(shape):
-        return tf.constant(rng.standard_normal(shape, dtype="float32").astype(dtype.as_numpy_dtype))
+    def tensors(shape):
+        return [
+            tf.constant(rng.standard_normal(shape, dtype="float32").astype(dtype.as_numpy_dtype))
+            for _ in range(repeats(convolution))
+        ]
 
     x, filter, dy = (
-        tensor(shape)
+        tensors(shape)
         for shape in (convolution.x_shape, convolution.filter_shape, convolution.y_shape)
     )
-    bias = tensor((convolution.filters,))
+    bias = tensors((convolution.filters,))
     stock = {"strides": [1, 1, 1, 1], "padding": convolution.padding.upper()}
     fast = {"padding": convolution.padding}
 
@@ -188,10 +203,20 @@ def steps(convolution, dtype):
 
 
 def _step(function, *tensors):
-    compiled = tf.function(function, jit_compile=False)
+    """Returns a step that calls a function on the first of each list of tensors, the second..."""
+
+    @functools.partial(tf.function, jit_compile=False, autograph=False)
+    def in_turn(*tensors):
+        numbers = []  # one of each result, that TensorFlow drops none
+        for *others, last in zip(*tensors, strict=True):
+            # On the operand: TensorFlow fuses no operations that have control dependencies.
+            with tf.control_dependencies(numbers[-1:]):
+                last = tf.identity(last)
+            numbers.append(tf.reshape(function(*others, last), [-1])[0])
+        return numbers
 
     def step():
-        compiled(*tensors)
+        in_turn(*tensors)
         tf.test.experimental.sync_devices()
 
     return step
@@ -213,7 +238,11 @@ def measure(options):
             seconds = harness.interleave(
                 variants, options.rounds, options.steps, WARM_UP_STEPS, options.budget
             )
-            passes[name] = summarise(seconds, operations, roof)
+            each = {
+                variant: [value / repeats(convolution) for value in values]
+                for variant, values in seconds.items()
+            }
+            passes[name] = summarise(each, operations, roof)
         results.append(
             {
                 "convolution": str(convolution),
