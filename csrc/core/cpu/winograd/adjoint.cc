@@ -22,10 +22,11 @@ TileGrid GridOf(const TileShape& shape, const TapConvolution& convolution) {
 }
 
 // The shape with the fewest products over a map of rows x cols. Results at the border are small
-// remainders of large tiles' values: 3x3 filters, whose gain is small too, have the small tiles.
+// remainders of large tiles' values, and a map of a single tile is all border: not of a large one.
 int ChooseAdjointShape(int64_t taps, int64_t rows, int64_t cols) {
-  if (taps == kTileShapes[0].taps) return 0;
-  return ChooseTileShape(taps, {rows + taps - 1, cols + taps - 1, rows, cols});
+  const int fewest = ChooseTileShape(taps, {rows, cols, rows, cols});
+  if (std::min(rows, cols) > kTileShapes[fewest].outputs()) return fewest;
+  return ChooseTileShape(taps, {1, 1, rows, cols});
 }
 
 double Products(const TileShape& shape, int64_t rows, int64_t cols) {
