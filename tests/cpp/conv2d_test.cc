@@ -251,8 +251,9 @@ TEST_P(Conv2DSpecialTest, RowsOfEveryWidth) {
   }
 }
 
-// The same from few channels, whose sums are finished in the tiles: with every tail of tiles and of
-// panels, pooled by pairs of rows and in windows that are no pairs.
+// The same from few channels, whose sums are finished in the tiles, and whose gradients are read
+// from the tensors: with every tail of tiles and of panels, pooled by pairs of rows and in windows
+// that are no pairs.
 TEST_P(Conv2DSpecialTest, FewChannelsInRowsOfEveryWidth) {
   FASTCONV_SKIP_WITHOUT(isa());
   const ScopedMaxIsa max_isa(isa());
@@ -261,22 +262,52 @@ TEST_P(Conv2DSpecialTest, FewChannelsInRowsOfEveryWidth) {
     for (const char* filter :
          {"x3 filter=3x3x34 padding=same bias act=relu", "x3 filter=2x1x32 bias act=leaky:0.25",
           "x1 filter=2x2x34 padding=same bias act=leaky:0.25 pool=2x2/2x2",
-          "x3 filter=1x1x16 bias act=relu pool=2x2/2x2",
+          "x3 filter=1x1x16 bias act=relu pool=2x2/2x2", "x5 filter=4x1x64 bias",
           "x2 filter=3x2x5 padding=same bias pool=2x2/1x1"}) {
       const std::string text = "x=1x4x" + std::to_string(width) + filter;
       const FusedConv2DProblem problem = Problem(text);
       const Conv2DScenario scenario = MakeConv2DScenario(text, problem, Regime::kExact);
+      const auto run = [&](Conv2DPass pass, const std::string& name) {
+        return RunConv2D(pass, problem, scenario.inputs, &pool, kWorkspaceFills[1], name);
+      };
       for (const std::string& name : ExactImplementations(Conv2DPass::kForward, problem)) {
         SCOPED_TRACE(text + ", " + name);
-        const Conv2DOutputs outputs = RunConv2D(Conv2DPass::kForward, problem, scenario.inputs,
-                                                &pool, kWorkspaceFills[1], name);
+        const Conv2DOutputs outputs = run(Conv2DPass::kForward, name);
         const BlockExpectation& expected = scenario.expected.forward;
         EXPECT_TRUE(Matches(expected.y, outputs.y));
         if (!problem.epilogue.pool.enabled) continue;
         EXPECT_TRUE(CodesMatch(problem.epilogue, problem.conv.batch, problem.conv.out_channels,
                                Regime::kExact, expected, outputs.code));
       }
+      for (const std::string& name : ExactImplementations(Conv2DPass::kBackwardFilter, problem)) {
+        SCOPED_TRACE(text + ", " + name);
+        const Conv2DOutputs outputs = run(Conv2DPass::kBackwardFilter, name);
+        EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter)) << "dfilter";
+        EXPECT_TRUE(Matches(scenario.expected.dbias, outputs.dbias)) << "dbias";
+      }
     }
+  }
+}
+
+// Sums over a whole batch are made in levels, so that their error does not grow with it.
+TEST_P(Conv2DSpecialTest, FilterGradientOfManyPixels) {
+  FASTCONV_SKIP_WITHOUT(isa());
+  if (type() != DataType::kFloat32) GTEST_SKIP() << "the bound is one of float32";
+  const ScopedMaxIsa max_isa(isa());
+  WorkerThreadPool pool(2);
+  const FusedConv2DProblem problem = Problem("x=200x32x32x3 filter=3x3x5 padding=same");
+  Random random("many_pixels");
+  Conv2DInputs inputs;
+  inputs.x = RoundTo(type(), random.Uniforms(200 * 32 * 32 * 3, -1, 1.25));
+  inputs.dy = RoundTo(type(), random.Uniforms(200 * 32 * 32 * 5, -1, 1.25));
+  const std::vector<double> expected =
+      reference::Conv2DBackwardFilter(problem.conv, inputs.x, inputs.dy);
+  const Conv2DPass pass = Conv2DPass::kBackwardFilter;
+  for (const std::string& name : ExactImplementations(pass, problem)) {
+    SCOPED_TRACE(name);
+    const Conv2DOutputs outputs =
+        RunConv2D(pass, problem, inputs, &pool, kWorkspaceFills[0], name, /*want_dbias=*/false);
+    EXPECT_TRUE(MatchesInNorm(type(), expected, outputs.dfilter));
   }
 }
 

@@ -77,6 +77,29 @@ TEST(DispatchTest, WinogradAdjointNeedsManyImages) {
   EXPECT_NE(refusal("4").find("too few images"), std::string::npos);
 }
 
+// Few input channels are for `direct`, but for small maps, and gradients that are not in a tensor.
+TEST(DispatchTest, DirectTakesFewChannels) {
+  const auto chosen = [](Conv2DPass pass, const std::string& text) {
+    std::unique_ptr<Conv2DPlan> plan;
+    EXPECT_TRUE(MakeConv2DPlan(pass, ParseConv2DProblem(text), 2, &plan).ok());
+    const std::string name = plan->implementation();
+    return name.substr(0, name.find(':'));
+  };
+  constexpr Conv2DPass forward = Conv2DPass::kForward, filter = Conv2DPass::kBackwardFilter;
+  for (const char* text : {"x=2x8x8x3 filter=3x3x32 padding=same bias act=relu",
+                           "x=2x16x16x1 filter=5x5x6 stride=2x2 padding=same"}) {
+    EXPECT_EQ(chosen(forward, text), "direct") << text;
+    EXPECT_EQ(chosen(filter, text), "direct") << text;
+  }
+  const char* pooled = "x=2x9x9x3 filter=3x3x32 padding=same act=relu pool=2x2/2x2";
+  EXPECT_EQ(chosen(forward, pooled), "direct");
+  EXPECT_EQ(chosen(filter, pooled), "implicit_gemm");
+  for (const char* text : {"x=2x8x7x3 filter=3x3x32 padding=same", "x=2x9x9x11 filter=4x4x32"}) {
+    EXPECT_EQ(chosen(forward, text), "implicit_gemm") << text;
+    EXPECT_EQ(chosen(filter, text), "implicit_gemm") << text;
+  }
+}
+
 TEST(DispatchTest, ChoosesTheFirstAcceptedEntry) {
   ForEachProblem([](Conv2DPass pass, const FusedConv2DProblem& problem) {
     const std::vector<DispatchEntry> entries = ExplainConv2D(pass, problem);

@@ -79,7 +79,7 @@ const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
        {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage, Forward<cpu::MakeGrouped>},
        {"few_outputs", cpu::FewOutputsForwardInability, cpu::FewOutputsDisadvantage,
         Forward<cpu::MakeFewOutputs>},
-       {"direct", cpu::DirectInability, NoDisadvantage, Forward<cpu::MakeDirect>},
+       {"direct", cpu::DirectForwardInability, cpu::DirectDisadvantage, Forward<cpu::MakeDirect>},
        {"implicit_gemm", NoInability, NoDisadvantage, Forward<cpu::MakeImplicitGemm>}});
   static const std::vector<Implementation> backward_input = ListOf(
       {{"winograd_adjoint", cpu::WinogradInability, cpu::WinogradAdjointDisadvantage,
@@ -96,6 +96,8 @@ const std::vector<Implementation>& ImplementationsOf(Conv2DPass pass) {
                cpu::MakeWinogradBackwardFilter},
               {"grouped", cpu::GroupedInability, cpu::GroupedDisadvantage,
                BackwardFilter<cpu::MakeGroupedFilterGrad>},
+              {"direct", cpu::DirectFilterGradInability, cpu::DirectDisadvantage,
+               BackwardFilter<cpu::MakeDirectFilterGrad>},
               {"implicit_gemm", NoInability, NoDisadvantage,
                BackwardFilter<cpu::MakeImplicitGemmFilterGrad>}});
   switch (pass) {

@@ -99,6 +99,11 @@ class BackwardFilter final : public Conv2DPlan {
       LoadGradient(args, unit, panel, image, dz, row_stride,
                    BiasSums(workspace, slot, group, panel));
     };
+    if (!epilogue_.pool.enabled && epilogue_.dropout.kind == DropoutKind::kNone) {
+      operands.gradient = [&](int64_t panel, int64_t image) {
+        return Place(args, unit, panel, image, BiasSums(workspace, slot, group, panel));
+      };
+    }
     operands.sums = [&](int64_t panel) { return Sums(workspace, slot, group, panel); };
     const int64_t end_unit = units_ * (slot + 1) / slots_;
     for (int64_t index = units_ * slot / slots_; index < end_unit; ++index) {
@@ -108,6 +113,22 @@ class BackwardFilter final : public Conv2DPlan {
       unit.band.rows = std::min(unit_.rows, h.out - unit.band.first_row);
       algorithm_->AddUnit(unit, operands, At(workspace, scratch_offsets_[worker]));
     }
+  }
+
+  FilterGradAlgorithm::GradientPlace Place(const Conv2DArgs& args,
+                                           const FilterGradAlgorithm::Unit& unit, int64_t panel,
+                                           int64_t image, void* bias_sums) const {
+    const int64_t row_stride = conv_.window.w.out * conv_.out_channels;
+    const int64_t first = (image * conv_.window.h.out + unit.band.first_row) * row_stride +
+                          unit.group * conv_.out_channels_per_group() +
+                          panels_.first_channel(panel);
+    const bool by_sign = epilogue_.activation != Activation::kLinear;
+    return {At(args.dy, first, element_bytes_),
+            by_sign ? At(static_cast<const void*>(args.y), first, element_bytes_) : nullptr,
+            row_stride,
+            conv_.out_channels,
+            NegativeSlope(epilogue_),
+            args.dbias == nullptr ? nullptr : bias_sums};
   }
 
   void LoadGradient(const Conv2DArgs& args, const FilterGradAlgorithm::Unit& unit, int64_t panel,

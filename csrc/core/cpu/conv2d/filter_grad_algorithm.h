@@ -68,6 +68,15 @@ class FilterGradAlgorithm {
     int64_t group;
     int64_t first_panel, end_panel;
   };
+  // Where the tensors lie that yield a panel's gradients at the band's outputs of an image, for
+  // algorithms that take them from there: dy * (y > 0 ? 1 : negative_slope), or dy where y is null.
+  struct GradientPlace {
+    const void* dy;
+    const void* y;
+    int64_t row_stride, pixel_stride;
+    double negative_slope;
+    void* bias_sums;  // the sums of the gradients are to be added; null: not wanted
+  };
   struct Operands {
     // A row of input channels [first_channel, first_channel + channels) of the unit's group.
     std::function<void(int64_t image, int64_t first_channel, int64_t channels,
@@ -76,6 +85,8 @@ class FilterGradAlgorithm {
     // The gradients of a panel at the band's outputs: dz[row][col][width], rows row_stride apart.
     // Asked for once per unit, panel and image.
     std::function<void(int64_t panel, int64_t image, void* dz, int64_t row_stride)> load_gradient;
+    // Instead of load_gradient; empty where no such place yields them.
+    std::function<GradientPlace(int64_t panel, int64_t image)> gradient;
     // Where the sums of a panel are.
     std::function<void*(int64_t panel)> sums;
   };

@@ -124,12 +124,18 @@ void Direct::Run(const Callbacks& callbacks, void* workspace, ThreadPool* pool) 
 
 }  // namespace
 
-std::string DirectInability(const FusedConv2DProblem& problem) {
+std::string DirectForwardInability(const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
   if (conv.groups != 1) return "not for groups";
   const int64_t depth = conv.window.h.window * conv.window.w.window * conv.in_channels;
   return depth > kMaxDepth ? "only for up to " + std::to_string(kMaxDepth) + " products per output"
                            : "";
+}
+
+std::string DirectDisadvantage(Conv2DPass, const FusedConv2DProblem& problem) {
+  constexpr int64_t kMinPixels = 64;
+  const Window2D& window = problem.conv.window;
+  return window.h.out * window.w.out < kMinPixels ? "maps too small to pay for a call each" : "";
 }
 
 std::unique_ptr<TapAlgorithm> MakeDirect(TapProblem problem) {

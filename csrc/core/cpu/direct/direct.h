@@ -13,9 +13,13 @@
 namespace fastconv::cpu {
 
 // Empty, or why the algorithm is not able to do the problem.
-std::string DirectInability(const FusedConv2DProblem& problem);
+std::string DirectForwardInability(const FusedConv2DProblem& problem);
+std::string DirectFilterGradInability(const FusedConv2DProblem& problem);
+// Empty, or why implicit GEMM does it faster; see docs/dispatch.md.
+std::string DirectDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem);
 
 std::unique_ptr<TapAlgorithm> MakeDirect(TapProblem problem);
+std::unique_ptr<FilterGradAlgorithm> MakeDirectFilterGrad(FilterGradProblem problem);
 
 }  // namespace fastconv::cpu
 

@@ -66,7 +66,8 @@ class ImplicitGemmFilterGrad final : public FilterGradAlgorithm {
         kernels_.filter_grad(
             {slab, image_stride, chunk.slab.output_row_stride(), chunk.slab.pixel_stride(),
              chunk.runs.data(), static_cast<int64_t>(chunk.runs.size()),
-             chunk.slab.filled(unit.band), dz_of(panel), panels_.vectors(panel),
+             chunk.slab.filled(unit.band), dz_of(panel), cols * panels_.width(panel),
+             panels_.width(panel), panels_.vectors(panel),
              At(operands.sums(panel), chunk.depth_offset * panels_.width(panel), acc_bytes_),
              unit.images, rows, cols});
       }

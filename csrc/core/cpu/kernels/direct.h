@@ -143,6 +143,118 @@ void DirectPool(const DirectRowsArgs& args) {
                              : DirectPoolOfWidth<T, Acc, 2>(args);
 }
 
+// dz of a row, [pixel][width], and their sum to that of the bias.
+template <class T, class Acc, int kVectors, bool kBySign>
+FASTCONV_ALWAYS_INLINE void LoadDirectGradients(const DirectFilterGradArgs& args, int64_t row,
+                                                Acc* dz, Vec<Acc> (&bias)[kVectors]) {
+  const Vec<Acc> slope = Broadcast<Acc>(static_cast<Acc>(args.negative_slope));
+  const int64_t cols = args.products.cols, channels = args.channels;
+  const int64_t pixel_stride = args.pixel_stride;
+  const T* dy = static_cast<const T*>(args.dy) + row * args.row_stride;
+  const T* y = static_cast<const T*>(args.y) + row * args.row_stride;
+  for (int64_t col = 0; col < cols; ++col) {
+    const int64_t pixel = col * pixel_stride;
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v, dz += kLanes<Acc>) {
+      const int64_t channel = v * kLanes<Acc>, count = channels - channel;
+      Vec<Acc> gradient = LoadFirst(dy + pixel + channel, count);
+      if constexpr (kBySign) {
+        gradient =
+            Select<Acc>(LoadFirst(y + pixel + channel, count) > 0, gradient, gradient * slope);
+      }
+      Store(dz, gradient);
+      bias[v] += gradient;
+    }
+  }
+}
+
+template <class Acc, int kVectors>
+void SumGradients(const FilterGradArgs& products, Vec<Acc> (&bias)[kVectors]) {
+  for (int64_t row = 0; row < products.rows; ++row) {
+    const Acc* dz = static_cast<const Acc*>(products.dz) + row * products.dz_row_stride;
+    for (int64_t col = 0; col < products.cols; ++col, dz += products.dz_pixel_stride) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) bias[v] += Load(dz + v * kLanes<Acc>);
+    }
+  }
+}
+
+// Asks for memory at a steady rate: a burst would keep the loads behind it waiting.
+struct SteadyPrefetch {
+  const char* next;
+  int64_t step;
+  int64_t twin;
+
+  FASTCONV_ALWAYS_INLINE void operator()() {
+    __builtin_prefetch(next, 0, 3);
+    __builtin_prefetch(next + twin, 0, 3);
+    next += step;
+  }
+};
+
+inline SteadyPrefetch PrefetchOf(const DirectFilterGradArgs& args) {
+  int64_t tiles = 0;
+  for (int64_t r = 0; r < args.products.num_runs; ++r) {
+    tiles += (args.products.runs[r].length + kTileRows - 1) / kTileRows;
+  }
+  const int64_t steps = tiles * args.products.rows * args.products.cols;
+  return {static_cast<const char*>(args.prefetch), args.prefetch_bytes / steps, args.prefetch_twin};
+}
+
+template <class Acc, int kVectors>
+struct DirectFilterGradTiles {
+  template <int kRows>
+  struct Tile {
+    static void Call(const FilterGradArgs& args, const RowRange& rows, const Acc* slab, Acc* acc,
+                     SteadyPrefetch* prefetch) {
+      SteadyPrefetch ahead = *prefetch;
+      SumFilterGradTile<Acc, kRows, kVectors>(args, rows, slab, acc, [&] { ahead(); });
+      *prefetch = ahead;
+    }
+  };
+};
+
+template <class T, class Acc, int kVectors>
+void DirectFilterGradOfWidth(const DirectFilterGradArgs& args) {
+  constexpr int64_t kWidth = kVectors * kLanes<Acc>;
+  FilterGradArgs products = args.products;
+  Vec<Acc> sums[1][kVectors] = {};
+  Vec<Acc>(&bias)[kVectors] = sums[0];
+  if (sizeof(T) == sizeof(Acc) && args.y == nullptr && args.channels == kWidth) {
+    products.dz = args.dy;
+    products.dz_row_stride = args.row_stride;
+    products.dz_pixel_stride = args.pixel_stride;
+    if (args.bias_sums != nullptr) SumGradients<Acc, kVectors>(products, bias);
+  } else {
+    for (int64_t row = 0; row < products.rows; ++row) {
+      Acc* dz = static_cast<Acc*>(args.dz) + row * products.cols * kWidth;
+      if (args.y != nullptr) {
+        LoadDirectGradients<T, Acc, kVectors, true>(args, row, dz, bias);
+      } else {
+        LoadDirectGradients<T, Acc, kVectors, false>(args, row, dz, bias);
+      }
+    }
+    products.dz = args.dz;
+    products.dz_row_stride = products.cols * kWidth;
+    products.dz_pixel_stride = kWidth;
+  }
+  if (args.bias_sums != nullptr) {
+    AddTile<Acc, 1, kVectors>(static_cast<Acc*>(args.bias_sums), sums);
+  }
+  SteadyPrefetch prefetch = PrefetchOf(args);
+  ForEachFilterGradTile<Acc, kVectors>(
+      products, [&](const RowRange& rows, const Acc* slab, Acc* acc, int64_t elements) {
+        CallTile<DirectFilterGradTiles<Acc, kVectors>::template Tile>(elements, products, rows,
+                                                                      slab, acc, &prefetch);
+      });
+}
+
+template <class T, class Acc>
+void DirectFilterGrad(const DirectFilterGradArgs& args) {
+  args.products.vectors == 1 ? DirectFilterGradOfWidth<T, Acc, 1>(args)
+                             : DirectFilterGradOfWidth<T, Acc, 2>(args);
+}
+
 }  // namespace fastconv::cpu::FASTCONV_ISA
 
 #endif  // FASTCONV_CORE_CPU_KERNELS_DIRECT_H_

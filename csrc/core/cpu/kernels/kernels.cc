@@ -33,6 +33,8 @@ template <class T, class Acc>
 void DirectMap(const DirectRowsArgs& args);
 template <class T, class Acc>
 void DirectPool(const DirectRowsArgs& args);
+template <class T, class Acc>
+void DirectFilterGrad(const DirectFilterGradArgs& args);
 
 namespace {
 
@@ -58,6 +60,7 @@ Kernels TableOf(DataType dtype) {
           AddTaps<Acc>,
           DirectMap<T, Acc>,
           DirectPool<T, Acc>,
+          DirectFilterGrad<T, Acc>,
           MapRows<Acc, T, Acc>,
           MapRows<T, T, Acc>,
           PoolRows<Acc, T, Acc>,

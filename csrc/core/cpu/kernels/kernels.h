@@ -86,17 +86,34 @@ struct ConvRowsArgs {
 
 // acc[d][0, width) += sum over pixels p = (image, i, j) of
 //   slab[image * image_stride + i * row_stride + j * pixel_stride + (d-th element of the runs)] *
-//   dz[p][0, width).
+//   dz[(image * rows + i) * dz_row_stride + j * dz_pixel_stride + 0 .. width).
 struct FilterGradArgs {
   const void* slab;  // Acc
   int64_t image_stride, row_stride, pixel_stride;
   const Run* runs;
   int64_t num_runs;
   FilledRows filled;  // of each image
-  const void* dz;     // Acc [images][rows][cols][width]
-  int64_t vectors;    // 1 or 2
-  void* acc;          // Acc [sum of run lengths][width]
+  const void* dz;     // Acc
+  int64_t dz_row_stride, dz_pixel_stride;
+  int64_t vectors;  // 1 or 2
+  void* acc;        // Acc [sum of run lengths][width]
   int64_t images, rows, cols;
+};
+
+// The same for rows of one image, with dz = dy * (y > 0 ? 1 : slope); bias_sums[0, width) += the
+// sum of dz. On the way `prefetch_lines` cache lines from `prefetch` on are asked for, and as many
+// that lie `prefetch_twin` bytes further.
+struct DirectFilterGradArgs {
+  FilterGradArgs products;           // dz and its strides are not looked at
+  const void* dy;                    // T
+  const void* y;                     // T, or null for dz = dy
+  int64_t row_stride, pixel_stride;  // of dy and y
+  int64_t channels;                  // up to the width
+  double negative_slope;
+  void* dz;         // Acc, scratch for [rows][cols][width]
+  void* bias_sums;  // Acc, or null
+  const void* prefetch;
+  int64_t prefetch_bytes, prefetch_twin;
 };
 
 // sums[c][0, width) (+)= sum over tiles t of data[t * data_stride + c] *
@@ -403,6 +420,7 @@ struct Kernels {
   void (*add_taps)(const AddTapsArgs&);
   void (*direct_map)(const DirectRowsArgs&);
   void (*direct_pool)(const DirectRowsArgs&);
+  void (*direct_filter_grad)(const DirectFilterGradArgs&);
   void (*map_rows_from_acc)(const MapRowsArgs&);
   void (*map_rows_from_tensor)(const MapRowsArgs&);
   void (*pool_rows_from_acc)(const PoolRowsArgs&);

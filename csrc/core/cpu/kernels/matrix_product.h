@@ -101,33 +101,6 @@ struct RowRange {
   int64_t begin, end;
 };
 
-// kRows consecutive elements of a run, over the pixels of `rows`.
-template <class Acc, int kRows, int kVectors>
-void FilterGradTile(const FilterGradArgs& args, const RowRange& rows, const Acc* slab, Acc* acc) {
-  Vec<Acc> sums[kRows][kVectors] = {};
-  const int64_t dz_row = args.cols * kVectors * kLanes<Acc>;
-  for (int64_t image = 0; image < args.images; ++image) {
-    const Acc* b = static_cast<const Acc*>(args.dz) + (image * args.rows + rows.begin) * dz_row;
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const Acc* a = slab + image * args.image_stride + row * args.row_stride;
-      for (int64_t col = 0; col < args.cols; ++col) {
-        Vec<Acc> columns[kVectors];
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
-#pragma GCC unroll 16
-        for (int i = 0; i < kRows; ++i) {
-          const Vec<Acc> element = Broadcast(a[i]);
-#pragma GCC unroll 2
-          for (int v = 0; v < kVectors; ++v) sums[i][v] += element * columns[v];
-        }
-        a += args.pixel_stride;
-        b += kVectors * kLanes<Acc>;
-      }
-    }
-  }
-  AddTile<Acc, kRows, kVectors>(acc, sums);
-}
-
 // A range of memory that is asked for line by line while something else is computed.
 class Prefetcher {
  public:
@@ -144,6 +117,41 @@ class Prefetcher {
   const char* next_;
   const char* end_;
 };
+
+// kRows consecutive elements of a run, over the pixels of `rows`; calls per_pixel() for each.
+template <class Acc, int kRows, int kVectors, class PerPixel>
+FASTCONV_ALWAYS_INLINE void SumFilterGradTile(const FilterGradArgs& args, const RowRange& rows,
+                                              const Acc* slab, Acc* acc,
+                                              const PerPixel& per_pixel) {
+  Vec<Acc> sums[kRows][kVectors] = {};
+  for (int64_t image = 0; image < args.images; ++image) {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      const Acc* a = slab + image * args.image_stride + row * args.row_stride;
+      const Acc* b =
+          static_cast<const Acc*>(args.dz) + (image * args.rows + row) * args.dz_row_stride;
+      for (int64_t col = 0; col < args.cols; ++col) {
+        per_pixel();
+        Vec<Acc> columns[kVectors];
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) {
+          const Vec<Acc> element = Broadcast(a[i]);
+#pragma GCC unroll 2
+          for (int v = 0; v < kVectors; ++v) sums[i][v] += element * columns[v];
+        }
+        a += args.pixel_stride;
+        b += args.dz_pixel_stride;
+      }
+    }
+  }
+  AddTile<Acc, kRows, kVectors>(acc, sums);
+}
+
+template <class Acc, int kRows, int kVectors>
+void FilterGradTile(const FilterGradArgs& args, const RowRange& rows, const Acc* slab, Acc* acc) {
+  SumFilterGradTile<Acc, kRows, kVectors>(args, rows, slab, acc, [] {});
+}
 
 // Tiles that are summed in registers at a time: with a level of sums for these and one for all
 // tiles of a call, rounding errors hardly grow with their number.
@@ -260,8 +268,10 @@ void ConvRows(const ConvRowsArgs& args) {
   args.vectors == 1 ? ConvRowsOfWidth<Acc, 1>(args) : ConvRowsOfWidth<Acc, 2>(args);
 }
 
-template <class Acc, int kVectors>
-void FilterGradOfWidth(const FilterGradArgs& args) {
+// Calls body(rows, slab, acc, elements) for tiles of a filter's elements: where they meet the
+// image.
+template <class Acc, int kVectors, class Body>
+FASTCONV_ALWAYS_INLINE void ForEachFilterGradTile(const FilterGradArgs& args, const Body& body) {
   constexpr int64_t width = kVectors * kLanes<Acc>;
   Acc* acc = static_cast<Acc*>(args.acc);
   for (int64_t r = 0; r < args.num_runs; ++r) {
@@ -271,12 +281,19 @@ void FilterGradOfWidth(const FilterGradArgs& args) {
     const auto slab_row = [&](int64_t row) { return row * args.filled.step + run.row; };
     while (filled.begin < filled.end && slab_row(filled.begin) < args.filled.begin) ++filled.begin;
     while (filled.begin < filled.end && slab_row(filled.end - 1) >= args.filled.end) --filled.end;
-    ForEachTile(run.length, [&](int64_t first, int64_t rows) {
-      CallTile<Tiles<Acc, kVectors>::template FilterGrad>(rows, args, filled, slab + first,
-                                                          acc + first * width);
+    ForEachTile(run.length, [&](int64_t first, int64_t elements) {
+      body(filled, slab + first, acc + first * width, elements);
     });
     acc += run.length * width;
   }
+}
+
+template <class Acc, int kVectors>
+void FilterGradOfWidth(const FilterGradArgs& args) {
+  ForEachFilterGradTile<Acc, kVectors>(
+      args, [&](const RowRange& rows, const Acc* slab, Acc* acc, int64_t elements) {
+        CallTile<Tiles<Acc, kVectors>::template FilterGrad>(elements, args, rows, slab, acc);
+      });
 }
 
 template <class Acc>
