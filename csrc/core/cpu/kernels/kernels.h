@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "core/cpu/kernels/pointwise_stage.h"
+#include "core/cpu/kernels/winograd_kernels.h"
 #include "core/cpu_features.h"
 #include "core/dtype.h"
 #include "core/problem.h"
@@ -190,63 +192,7 @@ struct AddTapsArgs {
   bool accumulate;
 };
 
-// ---- Winograd's tile transforms -------------------------------------------------------------
-
-// Per axis, a tile of `points` inputs yields points - taps + 1 results of a filter of `taps`. The
-// transformed tile is points x points planes, plane (i, j) the (i * points + j)-th.
-struct TileShape {
-  int64_t points, taps;
-
-  constexpr int64_t outputs() const { return points - taps + 1; }
-  constexpr int64_t planes() const { return points * points; }
-};
-
-// A row of tiles of a map: of points() x points() inputs or, for the filter gradient, of outputs()
-// x outputs() gradients.
-struct WinogradMapArgs {
-  const void* const* rows;  // T or Acc; per row of the tile, column 0 of the map; null: zeros
-  int64_t first_col;        // of the first tile; columns outside [0, cols) are zeros
-  int64_t cols;
-  int64_t pixel_stride, channels;
-  const void* zeros;  // `channels` zeros of the rows' type
-  void* dst;          // Acc
-  int64_t dst_tile_stride, dst_plane_stride;
-  int64_t tiles;
-  int64_t tile_step;  // columns from one tile to the next
-};
-
-// A square matrix of points, each `elements` values. All Acc.
-struct WinogradMatrixArgs {
-  const void* src;
-  int64_t src_stride;  // from one point to the next
-  void* dst;
-  int64_t dst_stride;
-  int64_t elements;
-};
-
-// products[tile][0, width) = sum over d < depth of data[tile][d] * filter[d][0, width), width =
-// vectors * lanes, for one plane. All Acc.
-struct WinogradProductArgs {
-  const void* data;
-  int64_t tile_stride;
-  int64_t tiles, depth;
-  const void* filter;
-  int64_t vectors;  // 1 or 2
-  void* products;
-  int64_t product_stride;
-};
-
 // ---- what surrounds a convolution -----------------------------------------------------------
-
-// Per-channel parameters and activation: activation((v - mean) * scale + shift), without mean and
-// scale activation(v + shift). The parameters are Acc, zero-filled to whole vectors.
-struct PointwiseStage {
-  const void* mean;   // null
-  const void* scale;  // together with mean
-  const void* shift;
-  Activation activation;
-  double negative_slope;
-};
 
 // y = stage(src) over rows x cols pixels of `channels`.
 struct MapRowsArgs {
@@ -283,34 +229,6 @@ struct DirectRowsArgs {
   void* code;                            // uint8_t, direct_pool only
   int64_t y_row_stride, y_pixel_stride;  // of y and of code
   bool around_caches;                    // direct_map: see MapRowsArgs
-};
-
-// A row of tiles of products back to results, through the stage and, in output_pool, through 2x2
-// max pooling without padding. Of the results those with row < valid_rows and, counted along the
-// row of tiles, col < valid_cols lie inside the map.
-struct WinogradOutputArgs {
-  const void* src;  // Acc, whole vectors
-  int64_t src_tile_stride, src_plane_stride;
-  int64_t tiles, channels;
-  int64_t valid_rows, valid_cols;
-  PointwiseStage stage;
-  void* y;                               // T; Acc in output_sums, which has no stage
-  void* code;                            // uint8_t, output_pool only
-  int64_t y_row_stride, y_pixel_stride;  // of y and of code
-  bool around_caches;                    // output_map: see MapRowsArgs
-};
-
-// A row of tiles of products, each transposed back to points x points values that are added to acc,
-// where they lie inside [0, rows) x [0, cols). All Acc.
-struct WinogradAdjointArgs {
-  const void* src;
-  int64_t src_tile_stride, src_plane_stride;
-  int64_t tiles, channels;  // whole vectors
-  int64_t first_row,
-      first_col;  // of the first tile in acc; the next ones tile_step columns further
-  int64_t tile_step;
-  void* acc;  // [rows][cols][channels]
-  int64_t rows, cols;
 };
 
 // dz[row][col][0, width) = gradient at the input of activation and pooling, for the map's rows
@@ -378,29 +296,6 @@ struct DropRowsArgs {
   const DropoutStream* stream;
   int64_t first_number, number_row_stride, number_pixel_stride;
 };
-
-// The transforms of one shape of tiles (winograd.h).
-struct WinogradKernels {
-  TileShape shape;
-
-  void (*data_from_tensor)(const WinogradMapArgs&);
-  void (*data_from_acc)(const WinogradMapArgs&);
-  void (*filter)(const WinogradMatrixArgs&);  // taps -> points
-  void (*product)(const WinogradProductArgs&);
-  void (*output_sums)(const WinogradOutputArgs&);
-  void (*output_map)(const WinogradOutputArgs&);
-  void (*output_pool)(const WinogradOutputArgs&);
-  // The filter gradient has outputs() x outputs() filters and yields taps x taps results.
-  void (*gradient_from_tensor)(const WinogradMapArgs&);
-  void (*gradient_from_acc)(const WinogradMapArgs&);
-  void (*filter_output)(const WinogradMatrixArgs&);  // points -> taps
-  // The transposes of output and data transform, for input gradients.
-  void (*output_adjoint_from_tensor)(const WinogradMapArgs&);
-  void (*output_adjoint_from_acc)(const WinogradMapArgs&);
-  void (*add_data_adjoint)(const WinogradAdjointArgs&);
-};
-constexpr TileShape kTileShapes[] = {{6, 3}, {7, 3}, {8, 3}, {6, 5}, {8, 5}};
-constexpr int kNumTileShapes = 5;
 
 struct Kernels {
   Isa isa;

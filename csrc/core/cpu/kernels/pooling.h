@@ -94,6 +94,19 @@ void PoolRows(const PoolRowsArgs& args) {
   }
 }
 
+// What a code says of its cell: which element of the window is the maximum, and its gradient, dy
+// times `scale` or, where the maximum is not positive, times `slope`.
+template <class Acc, class Code>
+FASTCONV_ALWAYS_INLINE Mask<Acc> PositionOf(Mask<Acc> code) {
+  return code & static_cast<typename Simd<Acc>::Integer>(CodeBits<Code>::kPosition);
+}
+template <class Acc, class Code>
+FASTCONV_ALWAYS_INLINE Vec<Acc> UnpooledGradient(Vec<Acc> dy, Mask<Acc> code, Vec<Acc> scale,
+                                                 Vec<Acc> slope) {
+  const auto positive = static_cast<typename Simd<Acc>::Integer>(CodeBits<Code>::kPositive);
+  return dy * Select<Acc>((code & positive) != 0, scale, slope);
+}
+
 template <class Acc>
 void ZeroRows(const GradRowsArgs& args) {
   for (int64_t row = 0; row < args.rows; ++row) {
@@ -131,9 +144,8 @@ void UnpoolRows(const GradRowsArgs& args) {
         const Mask<Acc> code =
             LoadCodes<Acc>(static_cast<const Code*>(args.code) + cell + channel, count);
         const Vec<Acc> dy = LoadFirst(static_cast<const T*>(args.dy) + cell + channel, count);
-        const Mask<Acc> positive = (code & static_cast<Integer>(CodeBits<Code>::kPositive)) != 0;
-        const Vec<Acc> gradient = dy * Select<Acc>(positive, scale, slope);
-        const Mask<Acc> position = code & static_cast<Integer>(CodeBits<Code>::kPosition);
+        const Vec<Acc> gradient = UnpooledGradient<Acc, Code>(dy, code, scale, slope);
+        const Mask<Acc> position = PositionOf<Acc, Code>(code);
         for (int64_t i = vertical.begin; i < vertical.end; ++i) {
           Acc* dz = window + i * args.dz_row_stride + channel;
           for (int64_t j = horizontal.begin; j < horizontal.end; ++j) {

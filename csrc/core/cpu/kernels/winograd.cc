@@ -1,5 +1,6 @@
 #include "core/cpu/kernels/winograd.h"
 
+#include "core/cpu/kernels/winograd_gradient.h"
 #include "core/cpu/kernels/winograd_product.h"
 
 namespace fastconv::cpu::FASTCONV_ISA {
@@ -35,8 +36,9 @@ constexpr WinogradKernels KernelsOf() {
           WinogradOutputSums<float, P, M>,
           WinogradOutputMap<T, float, P, M>,
           OutputPool<T, P, M>(),
-          WinogradMap<T, float, FilterTransform<P, M>>,
-          WinogradMap<float, float, FilterTransform<P, M>>,
+          WinogradGradientFromTensor<T, float, FilterTransform<P, M>>,
+          WinogradGradientFromPool<T, float, FilterTransform<P, M>>,
+          WinogradGradientFromTensor<float, float, FilterTransform<P, M>>,
           WinogradMatrix<float, OutputTransform<P, R>>,
           WinogradMap<T, float, OutputAdjoint<P, M>>,
           WinogradMap<float, float, OutputAdjoint<P, M>>,

@@ -138,15 +138,18 @@ struct FilterTransform {
   static FASTCONV_ALWAYS_INLINE void Apply(const Vec<Acc> (&g)[kIn], Vec<Acc> (&t)[kOut]) {
     if constexpr (kPair < kPairs<P>) {
       constexpr double point = Points<P>::kValues[kPair], square = point * point;
-      constexpr double scale = kScaled ? 1 / (2 * square * PairProduct<P>(kPair).At(square)) : 1.0;
-      Vec<Acc> even = g[0] * static_cast<Acc>(scale);
-      Vec<Acc> odd = g[1] * static_cast<Acc>(scale * point);
+      constexpr double scale = 1 / (2 * square * PairProduct<P>(kPair).At(square));
+      // No sum has two products as terms: the compiler would choose which of them to round, and not
+      // always the same one.
+      Vec<Acc> even = g[0], odd = g[1];
 #pragma GCC unroll 8
       for (int i = 2; i < R; ++i) {
-        (i % 2 == 0 ? even : odd) += g[i] * static_cast<Acc>(scale * Power(point, i));
+        (i % 2 == 0 ? even : odd) += g[i] * static_cast<Acc>(Power(square, i / 2));
       }
-      t[1 + 2 * kPair] = even + odd;
-      t[2 + 2 * kPair] = even - odd;
+      const Vec<Acc> plus = even + odd * static_cast<Acc>(point);
+      const Vec<Acc> minus = even - odd * static_cast<Acc>(point);
+      t[1 + 2 * kPair] = kScaled ? plus * static_cast<Acc>(scale) : plus;
+      t[2 + 2 * kPair] = kScaled ? minus * static_cast<Acc>(scale) : minus;
       Apply<Acc, kPair + 1>(g, t);
     } else {
       t[0] = g[0] * static_cast<Acc>(kScaled ? 1 / PairProduct<P>(-1).At(0) : 1.0);

@@ -6,8 +6,8 @@
 
 #include "core/cpu/conv2d/geometry.h"
 #include "core/cpu/conv2d/operands.h"
-#include "core/cpu/epilogue.h"
 #include "core/cpu/winograd/filter_grad_cut.h"
+#include "core/cpu/winograd/filter_grad_tiles.h"
 #include "core/cpu/winograd/read_ahead.h"
 #include "core/cpu/winograd/tiles.h"
 #include "core/cpu/winograd/winograd.h"
@@ -43,7 +43,7 @@ class WinogradBackwardFilter final : public Conv2DPlan {
     int64_t count;
   };
 
-  const TileShape& shape() const { return winograd_.shape; }
+  const TileShape& shape() const { return tiles_.kernels().shape; }
   int64_t plane_elements() const { return conv_.in_channels * panels_.padded_channels(); }
   // Sums of the first group of units, and of a slot's end, are in [0, slots), those of a later
   // group, until they are added, in [slots, 2 * slots).
@@ -69,7 +69,7 @@ class WinogradBackwardFilter final : public Conv2DPlan {
   }
   Tiles TilesOf(const Call& call, const TileRows& rows, int space) const {
     return {At(call.workspace, data_offsets_[space]), At(call.workspace, gradients_offsets_[space]),
-            rows.count * grid_.tile_cols};
+            rows.count * tiles_.cols()};
   }
 
   void SumSlot(const Call& call, int64_t slot, const PanelRange& range, int worker) const;
@@ -84,10 +84,16 @@ class WinogradBackwardFilter final : public Conv2DPlan {
     kernels_.add_rows({Sums(call, cut_.slots + slot, plane, range.first), 0,
                        Sums(call, slot, plane, range.first), 1, conv_.in_channels * width(range)});
   }
-  void TransformInputs(const Call& call, const TileRows& rows, void* planes) const;
+  void TransformInputs(const Call& call, const TileRows& rows, void* planes) const {
+    tiles_.TransformInputs(call.args, rows, At(call.workspace, zeros_offset_), data_, planes);
+  }
   void TransformGradients(const Call& call, const TileRows& rows, const PanelRange& range,
-                          void* bias_sums, void* dz, void* planes) const;
-  ReadAhead InputsAndGradients(const Call& call, const TileRows& rows) const;
+                          void* bias_sums, int worker, void* planes) const {
+    const int64_t first = panels_.first_channel(range.first);
+    tiles_.TransformGradients(
+        call.args, rows, {first, std::min(width(range), conv_.out_channels - first), width(range)},
+        gradients_, bias_sums, At(call.workspace, scratch_offsets_[worker]), planes);
+  }
   // first_out: the panel's first channel among the transformed gradients.
   void Multiply(const Tiles& tiles, int64_t plane, int64_t panel, int64_t first_out,
                 int64_t first_channel, int64_t channels, bool accumulate,
@@ -100,15 +106,10 @@ class WinogradBackwardFilter final : public Conv2DPlan {
   const char* name_;
   const Kernels& kernels_;
   const Conv2DProblem conv_;
-  const Epilogue epilogue_;
-  const DropoutStage dropout_;
   const int num_threads_;
   const int64_t element_bytes_, acc_bytes_;
-  const WinogradKernels& winograd_;
-  const TileGrid grid_;
+  const FilterGradTiles tiles_;
   const Panels panels_;
-  const int64_t image_tile_rows_;
-  const TileRows all_rows_;
   const GradientCut cut_;
   TilePlanes data_, gradients_;  // of a unit
   WorkspaceLayout layout_;
@@ -122,24 +123,19 @@ WinogradBackwardFilter::WinogradBackwardFilter(const char* name, const Kernels& 
     : name_(name),
       kernels_(kernels),
       conv_(problem.conv),
-      epilogue_(problem.epilogue),
-      dropout_(kernels, epilogue_, conv_.window.h.out, conv_.window.w.out, conv_.out_channels),
       num_threads_(num_threads),
       element_bytes_(SizeOf(conv_.dtype)),
       acc_bytes_(SizeOf(AccumulationType(conv_.dtype))),
-      winograd_(kernels.winograd[ChooseGradientTileShape(conv_)]),
-      grid_(TileGrid::Of(winograd_.shape, ForwardTaps(conv_.window))),
+      tiles_(kernels, problem),
       panels_(conv_.out_channels, kernels.lanes),
-      image_tile_rows_(TilesAlong(conv_.window.h.out, winograd_.shape)),
-      all_rows_{0, conv_.batch * image_tile_rows_},
-      cut_(GradientCut::Of(conv_, shape(), panels_, all_rows_.count, grid_.tile_cols, num_threads,
+      cut_(GradientCut::Of(conv_, shape(), panels_, tiles_.rows().count, tiles_.cols(), num_threads,
                            acc_bytes_)) {
   const int64_t padded_channels = panels_.padded_channels();
-  data_ = TilePlanes(shape(), cut_.rows_per_unit * grid_.tile_cols, conv_.in_channels);
+  data_ = TilePlanes(shape(), cut_.rows_per_unit * tiles_.cols(), conv_.in_channels);
   const int64_t range_panels = (panels_.count() + cut_.ranges - 1) / cut_.ranges;
   const int64_t range_width = std::min(range_panels * panels_.width(0), padded_channels);
-  gradients_ = TilePlanes(shape(), cut_.rows_per_unit * grid_.tile_cols, range_width);
-  zeros_offset_ = layout_.Add(std::max(conv_.in_channels, padded_channels) * acc_bytes_);
+  gradients_ = TilePlanes(shape(), cut_.rows_per_unit * tiles_.cols(), range_width);
+  zeros_offset_ = layout_.Add(conv_.in_channels * acc_bytes_);
   if (!cut_.single_unit) {
     sums_offset_ = layout_.Add((cut_.grouped ? 2 : 1) * cut_.slots * shape().planes() *
                                plane_elements() * acc_bytes_);
@@ -150,10 +146,10 @@ WinogradBackwardFilter::WinogradBackwardFilter(const char* name, const Kernels& 
       data_offsets_.push_back(layout_.Add(data_.elements() * acc_bytes_));
       gradients_offsets_.push_back(layout_.Add(gradients_.elements() * acc_bytes_));
     }
-    // Rows of gradients and, when those are done, taps of the filter's gradient.
-    const int64_t dz = shape().outputs() * conv_.window.w.out * range_width;
+    // Of the gradients' transform and, when that is done, taps of the filter's gradient.
+    const int64_t transform = tiles_.scratch_elements(range_width);
     const int64_t taps = shape().taps * shape().taps * kFinishChannels * panels_.width(0);
-    scratch_offsets_.push_back(layout_.Add(std::max(dz, taps) * acc_bytes_));
+    scratch_offsets_.push_back(layout_.Add(std::max(transform, taps) * acc_bytes_));
     if (cut_.single_unit) {
       item_sums_offsets_.push_back(
           layout_.Add(shape().planes() * cut_.item_channels * panels_.width(0) * acc_bytes_));
@@ -164,8 +160,7 @@ WinogradBackwardFilter::WinogradBackwardFilter(const char* name, const Kernels& 
 Status WinogradBackwardFilter::Execute(const Conv2DArgs& args, void* workspace,
                                        ThreadPool* pool) const {
   const Call call{args, workspace, pool};
-  std::memset(At(workspace, zeros_offset_), 0,
-              std::max(conv_.in_channels, panels_.padded_channels()) * acc_bytes_);
+  std::memset(At(workspace, zeros_offset_), 0, conv_.in_channels * acc_bytes_);
   std::memset(BiasSums(call, 0), 0, cut_.bias_slots * panels_.padded_channels() * acc_bytes_);
   if (cut_.single_unit) {
     SumSingleUnit(call);
@@ -190,7 +185,7 @@ Status WinogradBackwardFilter::Execute(const Conv2DArgs& args, void* workspace,
 void WinogradBackwardFilter::SumSlot(const Call& call, int64_t slot, const PanelRange& range,
                                      int worker) const {
   const int64_t planes = shape().planes();
-  const TileRows rows = all_rows_.Part(slot, cut_.slots);
+  const TileRows rows = tiles_.rows().Part(slot, cut_.slots);
   if (rows.count == 0) {  // an empty batch
     for (int64_t plane = 0; plane < planes; ++plane) {
       std::memset(Sums(call, slot, plane, range.first), 0,
@@ -205,11 +200,13 @@ void WinogradBackwardFilter::SumSlot(const Call& call, int64_t slot, const Panel
     const TileRows unit = rows.Part(u, num_units);
     const Tiles tiles = TilesOf(call, unit, worker);
     TransformInputs(call, unit, tiles.data);
-    TransformGradients(call, unit, range, bias_sums, At(call.workspace, scratch_offsets_[worker]),
-                       tiles.gradients);
+    TransformGradients(call, unit, range, bias_sums, worker, tiles.gradients);
     ReadAhead ahead;
     if (u + 1 < num_units) {
-      ahead = InputsAndGradients(call, rows.Part(u + 1, num_units));
+      const TileRows next = rows.Part(u + 1, num_units);
+      tiles_.AddInputs(call.args, next, &ahead);
+      // Several ranges together would ask for the gradients' rows several times.
+      if (cut_.ranges <= 2) tiles_.AddGradients(call.args, next, &ahead);
     }
     ahead.DealOut(planes * (range.end - range.first));
     for (int64_t plane = 0; plane < planes; ++plane) {
@@ -228,12 +225,11 @@ void WinogradBackwardFilter::TransformShared(const Call& call, const TileRows& u
   ParallelFor(call.pool, num_threads_, 2 * cut_.bias_slots, [&](int64_t item, int worker) {
     const int64_t part = item / 2;
     const TileRows rows = unit.Part(part, cut_.bias_slots);
-    const int64_t tile = (rows.first - unit.first) * grid_.tile_cols;
+    const int64_t tile = (rows.first - unit.first) * tiles_.cols();
     if (item % 2 == 0) {
       TransformInputs(call, rows, At(tiles.data, tile * data_.tile_stride(), acc_bytes_));
     } else {
-      TransformGradients(call, rows, {0, panels_.count()}, BiasSums(call, part),
-                         At(call.workspace, scratch_offsets_[worker]),
+      TransformGradients(call, rows, {0, panels_.count()}, BiasSums(call, part), worker,
                          At(tiles.gradients, tile * gradients_.tile_stride(), acc_bytes_));
     }
   });
@@ -244,9 +240,9 @@ void WinogradBackwardFilter::SumShared(const Call& call) const {
   const int64_t planes = shape().planes();
   const int64_t ranges = std::clamp<int64_t>((kItemsPerThread * num_threads_ + planes - 1) / planes,
                                              1, panels_.count());
-  const int64_t num_units = cut_.units(all_rows_);
+  const int64_t num_units = cut_.units(tiles_.rows());
   for (int64_t u = 0; u < num_units; ++u) {
-    const TileRows unit = all_rows_.Part(u, num_units);
+    const TileRows unit = tiles_.rows().Part(u, num_units);
     TransformShared(call, unit);
     const Tiles tiles = TilesOf(call, unit, 0);
     ParallelFor(call.pool, num_threads_, planes * ranges, [&](int64_t item, int) {
@@ -264,8 +260,8 @@ void WinogradBackwardFilter::SumShared(const Call& call) const {
 
 // The sums of a few channels stay in a cache until they are transformed.
 void WinogradBackwardFilter::SumSingleUnit(const Call& call) const {
-  TransformShared(call, all_rows_);
-  const Tiles tiles = TilesOf(call, all_rows_, 0);
+  TransformShared(call, tiles_.rows());
+  const Tiles tiles = TilesOf(call, tiles_.rows(), 0);
   const int64_t chunks = (conv_.in_channels + cut_.item_channels - 1) / cut_.item_channels;
   ParallelFor(call.pool, num_threads_, panels_.count() * chunks, [&](int64_t item, int worker) {
     const int64_t panel = item / chunks, width = panels_.width(panel);
@@ -283,89 +279,6 @@ void WinogradBackwardFilter::SumSingleUnit(const Call& call) const {
              At(call.workspace, scratch_offsets_[worker]));
     }
   });
-}
-
-void WinogradBackwardFilter::TransformInputs(const Call& call, const TileRows& rows,
-                                             void* planes) const {
-  const WindowAxis& h = conv_.window.h;
-  const WindowAxis& w = conv_.window.w;
-  const int64_t row_elements = w.in * conv_.in_channels;
-  for (int64_t i = 0; i < rows.count; ++i) {
-    const int64_t image = (rows.first + i) / image_tile_rows_;
-    const int64_t row = (rows.first + i) % image_tile_rows_ * shape().outputs();
-    const MapRows map{At(call.args.x, image * h.in * row_elements, element_bytes_), 0, row_elements,
-                      conv_.in_channels, /*in_tensor=*/true};
-    TransformData(kernels_, winograd_, grid_, map, row, 1, conv_.in_channels,
-                  At(call.workspace, zeros_offset_), data_,
-                  At(planes, i * grid_.tile_cols * data_.tile_stride(), acc_bytes_));
-  }
-}
-
-void WinogradBackwardFilter::TransformGradients(const Call& call, const TileRows& rows,
-                                                const PanelRange& range, void* bias_sums, void* dz,
-                                                void* planes) const {
-  const WindowAxis& h = conv_.window.h;
-  const WindowAxis& w = conv_.window.w;
-  const bool in_tensor = epilogue_.activation == Activation::kLinear && !epilogue_.pool.enabled &&
-                         epilogue_.dropout.kind == DropoutKind::kNone && call.args.dbias == nullptr;
-  const int64_t outputs = shape().outputs(), padded_channels = width(range);
-  const int64_t first_channel = panels_.first_channel(range.first);
-  const int64_t channels = std::min(padded_channels, conv_.out_channels - first_channel);
-  const int64_t pixel_stride = in_tensor ? conv_.out_channels : padded_channels;
-  const int64_t row_stride = w.out * pixel_stride;
-  for (int64_t i = 0; i < rows.count; ++i) {
-    const int64_t image = (rows.first + i) / image_tile_rows_;
-    const int64_t row = (rows.first + i) % image_tile_rows_ * outputs;
-    const Band band{row, std::min(outputs, h.out - row)};
-    const void* source = dz;
-    if (in_tensor) {
-      const int64_t offset = (image * h.out + row) * row_stride + first_channel;
-      source = At(call.args.dy, offset, element_bytes_);
-    } else {
-      LoadGradientRows(kernels_, conv_, epilogue_, dropout_, call.args, image, first_channel,
-                       channels, padded_channels, band, dz, row_stride);
-      if (call.args.dbias != nullptr) {
-        kernels_.add_rows({dz, padded_channels, bias_sums, band.rows * w.out, padded_channels});
-      }
-    }
-    const void* dz_rows[kMaxTilePoints] = {};
-    for (int64_t r = 0; r < band.rows; ++r) {
-      dz_rows[r] = At(source, r * row_stride, in_tensor ? element_bytes_ : acc_bytes_);
-    }
-    const auto transform = in_tensor ? winograd_.gradient_from_tensor : winograd_.gradient_from_acc;
-    transform({dz_rows, 0, w.out, pixel_stride, channels, At(call.workspace, zeros_offset_),
-               At(planes, i * grid_.tile_cols * gradients_.tile_stride(), acc_bytes_),
-               gradients_.tile_stride(), gradients_.plane_stride(), grid_.tile_cols, outputs});
-  }
-}
-
-// What the transforms of some rows of tiles will read.
-ReadAhead WinogradBackwardFilter::InputsAndGradients(const Call& call, const TileRows& rows) const {
-  const auto add = [&](ReadAhead* ahead, const void* tensor, int64_t map_rows, int64_t row_bytes,
-                       int64_t first_row, int64_t end_row, int64_t step) {
-    const auto row_of = [&](int64_t tile_row, int64_t offset) {
-      const int64_t row = tile_row % image_tile_rows_ * step + offset;
-      return tile_row / image_tile_rows_ * map_rows + std::clamp<int64_t>(row, 0, map_rows);
-    };
-    const int64_t begin = row_of(rows.first, first_row);
-    const int64_t end = row_of(rows.first + rows.count - 1, end_row);
-    ahead->Add(At(tensor, begin, row_bytes), (end - begin) * row_bytes);
-  };
-  ReadAhead ahead;
-  const WindowAxis& h = conv_.window.h;
-  const WindowAxis& w = conv_.window.w;
-  const int64_t outputs = shape().outputs();
-  add(&ahead, call.args.x, h.in, w.in * conv_.in_channels * element_bytes_, grid_.first_row,
-      grid_.first_row + shape().points, outputs);
-  const int64_t dy_pixel = conv_.out_channels * element_bytes_;
-  // Several ranges together would ask for the gradients' rows several times.
-  if (cut_.ranges <= 2 && !epilogue_.pool.enabled) {
-    add(&ahead, call.args.dy, h.out, w.out * dy_pixel, 0, outputs, outputs);
-    if (epilogue_.activation != Activation::kLinear) {
-      add(&ahead, call.args.y, h.out, w.out * dy_pixel, 0, outputs, outputs);
-    }
-  }
-  return ahead;
 }
 
 void WinogradBackwardFilter::Multiply(const Tiles& tiles, int64_t plane, int64_t panel,
@@ -402,7 +315,7 @@ void WinogradBackwardFilter::Finish(const Call& call, int64_t panel, int64_t fir
                                     int64_t channels, const void* sums, int64_t plane_stride,
                                     void* taps) const {
   const int64_t width = panels_.width(panel), elements = channels * width;
-  winograd_.filter_output({sums, plane_stride, taps, elements, elements});
+  tiles_.kernels().filter_output({sums, plane_stride, taps, elements, elements});
   for (int64_t r = 0; r < shape().taps; ++r) {
     for (int64_t s = 0; s < shape().taps; ++s) {
       const int64_t offset =
