@@ -11,6 +11,23 @@ namespace fastconv {
 
 enum class Activation { kLinear, kRelu, kLeakyRelu };
 
+// What an optimizer makes of a weight and its slots (weight_update.h).
+enum class UpdateRule {
+  kSgd,
+  kMomentum,
+  kNesterov,
+  kRmsprop,
+  kRmspropMomentum,
+  kCenteredRmsprop,
+  kCenteredRmspropMomentum,
+  kAdadelta,
+  kAdagrad,
+  kAdam,
+  kAmsgrad,
+  kAdamax,
+  kNadam,
+};
+
 // Max pooling of a feature map. Beside the maxima it yields one code per pooled cell: the position
 // of the first maximum in its window (row * window.w + column) and, in the code type's top bit,
 // whether the maximum is positive (backward needs no more: not the map, not the activation). All

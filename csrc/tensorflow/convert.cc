@@ -91,7 +91,7 @@ absl::Status InferOutputs(const Op& op, const std::vector<TensorSpec>& inputs,
                           const tensorflow::OpKernel& kernel, std::vector<TensorSpec>* outputs) {
   const absl::Status status = ToAbslStatus(op.InferOutputs(inputs, outputs));
   if (!status.ok()) return status;
-  for (size_t i = 0; i < outputs->size(); ++i) {
+  for (int i = 0; i < kernel.num_outputs(); ++i) {
     const tensorflow::DataType type = ToTensorFlow((*outputs)[i].dtype);
     const tensorflow::DataType declared = kernel.output_type(i);
     if (type != declared) {

@@ -61,7 +61,8 @@ absl::Status CreateOp(const tensorflow::OpKernel& kernel,
                       const tensorflow::OpKernelConstruction& construction,
                       const OpDefinition** definition, std::unique_ptr<Op>* op);
 
-// InferOutputs, and that the outputs have the types that the TensorFlow op declares.
+// InferOutputs, and that the outputs have the types that the TensorFlow op declares; one that
+// updates variables declares none.
 absl::Status InferOutputs(const Op& op, const std::vector<TensorSpec>& inputs,
                           const tensorflow::OpKernel& kernel, std::vector<TensorSpec>* outputs);
 

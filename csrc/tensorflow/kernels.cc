@@ -1,16 +1,24 @@
-// The one CPU kernel of all ops: view, check, allocate, call.
+// The CPU kernels of all ops: view, check, allocate, call. One is for ops that compute outputs, the
+// other for those that update variables.
 #include <functional>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "core/ops/op.h"
+#include "core/ops/tensor_checks.h"
 #include "core/thread_pool.h"
 #include "tensorflow/convert.h"
 #include "tensorflow/core/framework/allocator.h"
 #include "tensorflow/core/framework/device_base.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
 #include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/platform/mutex.h"
 #include "tensorflow/core/platform/threadpool.h"
 
 namespace fastconv {
@@ -51,7 +59,12 @@ class TensorScratch final : public ScratchAllocator {
   std::vector<tensorflow::Tensor> tensors_;
 };
 
-class CpuKernel final : public tensorflow::OpKernel {
+absl::Status MakeView(const tensorflow::Tensor& tensor, TensorView* view) {
+  view->data = tensor.data();
+  return MakeSpec(tensor.dtype(), tensor.shape(), &view->spec);
+}
+
+class CpuKernel : public tensorflow::OpKernel {
  public:
   explicit CpuKernel(tensorflow::OpKernelConstruction* construction) : OpKernel(construction) {
     OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition_, &op_));
@@ -59,14 +72,11 @@ class CpuKernel final : public tensorflow::OpKernel {
 
   void Compute(tensorflow::OpKernelContext* context) override {
     std::vector<TensorView> inputs(context->num_inputs());
-    std::vector<TensorSpec> input_specs(inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const tensorflow::Tensor& tensor = context->input(i);
-      OP_REQUIRES_OK(context, MakeSpec(tensor.dtype(), tensor.shape(), &input_specs[i]));
-      inputs[i] = {tensor.data(), input_specs[i]};
+      OP_REQUIRES_OK(context, MakeView(context->input(i), &inputs[i]));
     }
     std::vector<TensorSpec> output_specs;
-    OP_REQUIRES_OK(context, InferOutputs(*op_, input_specs, *this, &output_specs));
+    OP_REQUIRES_OK(context, InferOutputs(*op_, SpecsOf(inputs), *this, &output_specs));
     std::vector<TensorView> outputs(output_specs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
       tensorflow::TensorShape shape;
@@ -81,9 +91,17 @@ class CpuKernel final : public tensorflow::OpKernel {
       }
       outputs[i] = {tensor->data(), std::move(output_specs[i])};
     }
+    OP_REQUIRES_OK(context, Run(context, inputs, outputs));
+  }
+
+ protected:
+  const Op& op() const { return *op_; }
+
+  absl::Status Run(tensorflow::OpKernelContext* context, const std::vector<TensorView>& inputs,
+                   const std::vector<TensorView>& outputs) const {
     DeviceThreadPool pool(*context->device());
     TensorScratch scratch(context);
-    OP_REQUIRES_OK(context, ToAbslStatus(op_->Run(inputs, outputs, {&pool, &scratch})));
+    return ToAbslStatus(op_->Run(inputs, outputs, {&pool, &scratch}));
   }
 
  private:
@@ -91,8 +109,63 @@ class CpuKernel final : public tensorflow::OpKernel {
   std::unique_ptr<Op> op_;
 };
 
-#define FASTCONV_REGISTER_CPU_KERNEL(name) \
-  REGISTER_KERNEL_BUILDER(Name("Fastconv>" name).Device(tensorflow::DEVICE_CPU), CpuKernel)
+// Updates the variables that the first inputs are handles of, in place unless somebody still reads
+// what they hold.
+class CpuVariableKernel final : public CpuKernel {
+ public:
+  using CpuKernel::CpuKernel;
+
+  void Compute(tensorflow::OpKernelContext* context) override {
+    std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> variables;
+    for (int i = 0; i < context->num_inputs(); ++i) {
+      if (context->input_dtype(i) != tensorflow::DT_RESOURCE) break;
+      const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(context, i);
+      OP_REQUIRES_OK(context, LookupResource(context, handle, &variables.emplace_back()));
+    }
+    const std::vector<tensorflow::mutex_lock> locks = Lock(variables);
+    std::vector<TensorView> inputs(context->num_inputs());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const bool is_variable = i < variables.size();
+      OP_REQUIRES(context, !is_variable || variables[i]->is_initialized,
+                  absl::FailedPreconditionError(
+                      absl::StrCat("A variable must be initialized before its update. Received: ",
+                                   tensorflow::HandleFromInput(context, i).name())));
+      OP_REQUIRES_OK(
+          context, MakeView(is_variable ? *variables[i]->tensor() : context->input(i), &inputs[i]));
+    }
+    std::vector<TensorSpec> output_specs;
+    OP_REQUIRES_OK(context, InferOutputs(op(), SpecsOf(inputs), *this, &output_specs));
+    std::vector<TensorView> outputs(variables.size());
+    std::vector<tensorflow::Tensor> copies(variables.size());
+    for (size_t i = 0; i < variables.size(); ++i) {
+      const tensorflow::Tensor& tensor = *variables[i]->tensor();
+      outputs[i] = inputs[i];
+      if (tensor.RefCountIsOne() && !variables[i]->copy_on_read_mode.load()) continue;
+      OP_REQUIRES_OK(context, context->allocate_temp(tensor.dtype(), tensor.shape(), &copies[i]));
+      outputs[i].data = copies[i].data();
+    }
+    OP_REQUIRES_OK(context, Run(context, inputs, outputs));
+    for (size_t i = 0; i < variables.size(); ++i) {
+      if (outputs[i].data != inputs[i].data) *variables[i]->tensor() = std::move(copies[i]);
+    }
+  }
+
+ private:
+  // In the order of addresses, as everyone locks who locks several (resource_var.h).
+  static std::vector<tensorflow::mutex_lock> Lock(
+      const std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>>& variables) {
+    std::set<tensorflow::mutex*> mutexes;
+    for (const auto& variable : variables) mutexes.insert(variable->mu());
+    std::vector<tensorflow::mutex_lock> locks;
+    locks.reserve(mutexes.size());
+    for (tensorflow::mutex* mutex : mutexes) locks.emplace_back(*mutex);
+    return locks;
+  }
+};
+
+#define FASTCONV_REGISTER_KERNEL(name, kernel) \
+  REGISTER_KERNEL_BUILDER(Name("Fastconv>" name).Device(tensorflow::DEVICE_CPU), kernel)
+#define FASTCONV_REGISTER_CPU_KERNEL(name) FASTCONV_REGISTER_KERNEL(name, CpuKernel)
 
 FASTCONV_REGISTER_CPU_KERNEL("FusedConv2D");
 FASTCONV_REGISTER_CPU_KERNEL("FusedConv2DBackpropInput");
@@ -104,8 +177,10 @@ FASTCONV_REGISTER_CPU_KERNEL("FusedBatchNormGradApply");
 FASTCONV_REGISTER_CPU_KERNEL("MaxPool");
 FASTCONV_REGISTER_CPU_KERNEL("MaxPoolGrad");
 FASTCONV_REGISTER_CPU_KERNEL("Dropout");
+FASTCONV_REGISTER_KERNEL("UpdateWeight", CpuVariableKernel);
 
 #undef FASTCONV_REGISTER_CPU_KERNEL
+#undef FASTCONV_REGISTER_KERNEL
 
 }  // namespace
 }  // namespace fastconv

@@ -292,6 +292,25 @@ dropout_rate: The probability.
 dropout_seed: Two numbers, as tf.random.stateless_uniform takes them.
 )");
 
+REGISTER_OP("Fastconv>UpdateWeight")
+    .Attr("T: {float, double}")
+    .Attr(
+        "rule: {'sgd', 'momentum', 'nesterov', 'rmsprop', 'rmsprop_momentum', 'centered_rmsprop', "
+        "'centered_rmsprop_momentum', 'adadelta', 'adagrad', 'adam', 'amsgrad', 'adamax', 'nadam'}")
+    .Attr("num_slots: int >= 0")
+    .Input("weight: resource")
+    .Input("slots: num_slots * resource")
+    .Input("gradient: T")
+    .Input("factors: T")
+    .SetShapeFn([](InferenceContext*) { return absl::OkStatus(); })
+    .Doc(R"(
+One step of an optimizer: updates the variables of a weight and its slots.
+
+rule: One of Keras's; core/weight_update.h has its formula, slots and factors.
+gradient: Of the weight's shape.
+factors: Scalars of the formula.
+)");
+
 #undef FASTCONV_DROPOUT_INPUTS
 #undef FASTCONV_BLOCK_ATTRS
 #undef FASTCONV_POOL_ATTRS

@@ -4,11 +4,13 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/ops/op.h"
+#include "tensorflow/compiler/tf2xla/type_util.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/compiler/tf2xla/xla_op_registry.h"
 #include "tensorflow/convert.h"
@@ -75,16 +77,26 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
     std::vector<xla::XlaOp> operands(inputs.size());
     // Kernels read and write row-major memory; XLA transposes where it has chosen otherwise.
     std::vector<xla::Shape> operand_shapes(inputs.size());
+    // Results that are new values of variables, the first inputs, take their memory.
+    std::vector<Alias> aliases;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const absl::StatusOr<xla::Shape> shape = context->InputXlaShape(i);
+      tensorflow::DataType type = context->input_type(i);
+      if (type == tensorflow::DT_RESOURCE) {
+        tensorflow::TensorShape variable_shape;
+        OP_REQUIRES_OK(context, context->GetVariableTypeAndShape(i, &type, &variable_shape));
+        OP_REQUIRES_OK(context, context->ReadVariableInput(i, type, nullptr, &operands[i]));
+        aliases.push_back({{static_cast<int64_t>(i)}, {static_cast<int64_t>(i), {}}});
+      } else {
+        operands[i] = context->Input(i);
+      }
+      const absl::StatusOr<xla::Shape> shape = context->builder()->GetShape(operands[i]);
       OP_REQUIRES_OK(context, shape.status());
       OP_REQUIRES(
           context, shape->is_static(),
           absl::UnimplementedError(absl::StrCat("XLA must know the sizes of ", type_string_view(),
                                                 "'s inputs. Received: ", shape->ToString())));
-      OP_REQUIRES_OK(context, FromTensorFlow(context->input_type(i), &inputs[i].dtype));
+      OP_REQUIRES_OK(context, FromTensorFlow(type, &inputs[i].dtype));
       inputs[i].dims.assign(shape->dimensions().begin(), shape->dimensions().end());
-      operands[i] = context->Input(i);
       operand_shapes[i] =
           xla::ShapeUtil::MakeShapeWithDescendingLayout(shape->element_type(), shape->dimensions());
     }
@@ -92,22 +104,33 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
     OP_REQUIRES_OK(context, InferOutputs(*op_, inputs, *this, &outputs));
     std::vector<xla::Shape> output_shapes;
     for (size_t i = 0; i < outputs.size(); ++i) {
-      output_shapes.push_back(xla::ShapeUtil::MakeShapeWithDescendingLayout(
-          context->output_xla_type(i), outputs[i].dims));
+      xla::PrimitiveType type;
+      OP_REQUIRES_OK(context,
+                     tensorflow::DataTypeToPrimitiveType(ToTensorFlow(outputs[i].dtype), &type));
+      output_shapes.push_back(xla::ShapeUtil::MakeShapeWithDescendingLayout(type, outputs[i].dims));
     }
     const bool is_tuple = outputs.size() > 1;
+    if (!is_tuple && !aliases.empty()) aliases = {{{}, {0, {}}}};
     const xla::XlaOp call = xla::CustomCallWithLayout(
         context->builder(), target_, operands,
         is_tuple ? xla::ShapeUtil::MakeTupleShape(output_shapes) : output_shapes[0], operand_shapes,
-        attributes_, /*has_side_effect=*/false, /*output_operand_aliasing=*/{},
+        attributes_, /*has_side_effect=*/false, aliases,
         /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
     for (size_t i = 0; i < outputs.size(); ++i) {
-      context->SetOutput(i, is_tuple ? xla::GetTupleElement(call, i) : call);
+      const xla::XlaOp result = is_tuple ? xla::GetTupleElement(call, i) : call;
+      if (aliases.empty()) {
+        context->SetOutput(i, result);
+      } else {
+        OP_REQUIRES_OK(context, context->AssignVariable(i, ToTensorFlow(outputs[i].dtype), result));
+      }
     }
   }
 
  private:
+  // Index of a result, and number of an operand with an index into that.
+  using Alias = std::pair<xla::ShapeIndex, std::pair<int64_t, xla::ShapeIndex>>;
+
   std::unique_ptr<Op> op_;
   std::string target_;
   std::string attributes_;
@@ -127,6 +150,7 @@ FASTCONV_REGISTER_XLA_KERNEL("FusedBatchNormGradApply");
 FASTCONV_REGISTER_XLA_KERNEL("MaxPool");
 FASTCONV_REGISTER_XLA_KERNEL("MaxPoolGrad");
 FASTCONV_REGISTER_XLA_KERNEL("Dropout");
+FASTCONV_REGISTER_XLA_KERNEL("UpdateWeight");
 
 #undef FASTCONV_REGISTER_XLA_KERNEL
 

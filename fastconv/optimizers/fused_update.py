@@ -1,23 +1,25 @@
-"""Keras's own update rules, compiled by XLA so that weights are read and written fewer times."""
+"""Keras's update rules in one pass over a weight and its slots."""
 
 import tensorflow as tf
+from keras import ops
 
-# Starting compiled code costs more than Keras's separate operations on weights that fit the cache:
-# with RMSprop on two cores of an AMD EPYC (Zen 4) the two are even at about this many elements.
-MIN_ELEMENTS = 1 << 15
+from fastconv import config, native
+
+_TYPES = (tf.float32, tf.float64)
 
 
 class FusedUpdate:
-    """Mixin, to stand before a Keras optimizer: the same updates in fewer passes over memory.
+    """Mixin, to stand before a Keras optimizer: the same updates in one pass over memory.
 
     Keras's update of a weight is a chain of element-wise operations, and TensorFlow runs each of
-    them over the whole weight. Here XLA compiles the optimizer's own `update_step`, so that weight
-    and slots are updated in place. All else is Keras's own: slots, configuration, schedules,
-    clipping, weight decay, moving averages of weights, loss scaling and gradient accumulation.
+    them over the whole weight. Here one native op does the step, rounded as Keras's operations
+    round it, and writes weight and slots in place; within XLA too. All else is Keras's own: slots,
+    configuration, schedules, clipping, weight decay, moving averages of weights, loss scaling and
+    gradient accumulation.
 
-    Keras's separate operations still run for weights of fewer than `MIN_ELEMENTS` elements, for
-    gradients that are `tf.IndexedSlices`, and with more than one replica of a `tf.distribute`
-    strategy.
+    Keras's separate operations still run for weights that are neither float32 nor float64, for
+    weights on other devices than the CPU, for gradients that are `tf.IndexedSlices`, and with more
+    than one replica of a `tf.distribute` strategy.
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -28,21 +30,63 @@ class FusedUpdate:
             variable: `tf.Variable` or `keras.Variable`.
             learning_rate: scalar tensor, variable or number.
         """
-        keras_update_step = super().update_step
-        if not _is_worth_compiling(gradient, variable):
-            keras_update_step(gradient, variable, learning_rate)
+        weight = _tf_variable(variable)
+        if not _has_kernel(gradient, weight):
+            super().update_step(gradient, variable, learning_rate)
             return
+        rule, slots, factors = self._rule(
+            ops.cast(learning_rate, weight.dtype), self._get_variable_index(variable)
+        )
+        with tf.control_dependencies(_users(weight)):
+            native.ops().fastconv_update_weight(
+                weight=weight.handle,
+                slots=[_tf_variable(slot).handle for slot in slots],
+                gradient=ops.cast(gradient, weight.dtype),
+                factors=tf.stack([_scalar(factor, weight.dtype) for factor in factors]),
+                rule=rule,
+            )
 
-        @tf.function(jit_compile=True)
-        def compiled_update_step(gradient, learning_rate):
-            keras_update_step(gradient, variable, learning_rate)
+    def _rule(self, rate, index):
+        """Returns what the native op needs; a class has it beside its Keras optimizer.
 
-        compiled_update_step(gradient, tf.convert_to_tensor(learning_rate))
+        Args:
+            rate: scalar tensor of the weight's type: the learning rate.
+            index: of the weight among those that the optimizer was built with.
+
+        Returns:
+            Tuple of the rule's name, and its slots and factors as `csrc/core/weight_update.h`
+            lists them: variables, and scalars that may be Python numbers.
+        """
+        raise NotImplementedError
 
 
-def _is_worth_compiling(gradient, variable):
+def _has_kernel(gradient, weight):
     return (
-        not isinstance(gradient, tf.IndexedSlices)
+        config.native_enabled()
+        and not isinstance(gradient, tf.IndexedSlices)
+        and weight.dtype in _TYPES
+        and tf.DeviceSpec.from_string(weight.device).device_type == "CPU"
         and tf.distribute.get_strategy().num_replicas_in_sync == 1
-        and variable.shape.num_elements() >= MIN_ELEMENTS
     )
+
+
+def _users(weight):
+    """Returns the operations of the graph so far that take a value of the weight.
+
+    The update waits for them: as long as one may still read the old value, the new one needs memory
+    of its own.
+    """
+    if tf.executing_eagerly():
+        return []
+    handle = tf.compat.v1.get_default_graph().capture(weight.handle)
+    values = [value for operation in handle.consumers() for value in operation.outputs]
+    return [user for value in values for user in value.consumers()]
+
+
+def _tf_variable(variable):
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def _scalar(number, dtype):
+    # Python's numbers take the type at once: tf.cast would round them to float32 on the way.
+    return tf.cast(number, dtype) if tf.is_tensor(number) else tf.constant(number, dtype)

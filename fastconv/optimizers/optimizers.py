@@ -1,6 +1,7 @@
-"""The optimizers of Keras whose updates are element-wise, with compiled updates."""
+"""The optimizers of Keras whose updates are element-wise, with fused updates."""
 
 import keras
+from keras import ops
 
 from fastconv.optimizers.fused_update import FusedUpdate
 
@@ -9,46 +10,103 @@ _register = keras.saving.register_keras_serializable(package="fastconv")
 
 @_register
 class SGD(FusedUpdate, keras.optimizers.SGD):
-    """`keras.optimizers.SGD` with compiled updates; see `FusedUpdate`."""
+    """`keras.optimizers.SGD` with fused updates; see `FusedUpdate`."""
+
+    def _rule(self, rate, index):
+        if self.momentum == 0:
+            return "sgd", [], [rate]
+        name = "nesterov" if self.nesterov else "momentum"
+        return name, [self.momentums[index]], [rate, ops.cast(self.momentum, rate.dtype)]
 
 
 @_register
 class RMSprop(FusedUpdate, keras.optimizers.RMSprop):
-    """`keras.optimizers.RMSprop` with compiled updates; see `FusedUpdate`."""
+    """`keras.optimizers.RMSprop` with fused updates; see `FusedUpdate`."""
+
+    def _rule(self, rate, index):
+        name, slots = "rmsprop", [self._velocities[index]]
+        factors = [rate, self.rho, 1 - self.rho, self.epsilon]
+        if self.centered:
+            name = "centered_rmsprop"
+            slots.append(self._average_gradients[index])
+        if self.momentum > 0:
+            name += "_momentum"
+            slots.append(self._momentums[index])
+            factors.append(self.momentum)
+        return name, slots, factors
+
+
+class _AdamRule(FusedUpdate):
+    def _rule(self, rate, index):
+        step = ops.cast(self.iterations + 1, rate.dtype)
+        first, second = (
+            1 - ops.power(ops.cast(beta, rate.dtype), step) for beta in (self.beta_1, self.beta_2)
+        )
+        slots = [self._momentums[index], self._velocities[index]]
+        if self.amsgrad:
+            slots.append(self._velocity_hats[index])
+        alpha = rate * ops.sqrt(second) / first
+        factors = [alpha, 1 - self.beta_1, 1 - self.beta_2, self.epsilon]
+        return "amsgrad" if self.amsgrad else "adam", slots, factors
 
 
 @_register
-class Adam(FusedUpdate, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with compiled updates; see `FusedUpdate`."""
+class Adam(_AdamRule, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` with fused updates; see `FusedUpdate`."""
 
 
 @_register
-class AdamW(FusedUpdate, keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW` with compiled updates; see `FusedUpdate`."""
+class AdamW(_AdamRule, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` with fused updates; see `FusedUpdate`."""
 
 
 @_register
 class Adamax(FusedUpdate, keras.optimizers.Adamax):
-    """`keras.optimizers.Adamax` with compiled updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adamax` with fused updates; see `FusedUpdate`."""
+
+    def _rule(self, rate, index):
+        step = ops.cast(self.iterations + 1, rate.dtype)
+        rest = 1 - ops.power(ops.cast(self.beta_1, rate.dtype), step)
+        factors = [rate, 1 - self.beta_1, self.beta_2, self.epsilon, rest]
+        return "adamax", [self._m[index], self._u[index]], factors
 
 
 @_register
 class Nadam(FusedUpdate, keras.optimizers.Nadam):
-    """`keras.optimizers.Nadam` with compiled updates; see `FusedUpdate`."""
+    """`keras.optimizers.Nadam` with fused updates; see `FusedUpdate`."""
+
+    def _rule(self, rate, index):
+        dtype = rate.dtype
+        beta_1, beta_2, decay = (ops.cast(beta, dtype) for beta in (self.beta_1, self.beta_2, 0.96))
+        step = ops.cast(self.iterations + 1, dtype)
+        now = beta_1 * (1.0 - 0.5 * ops.power(decay, step))
+        following = beta_1 * (1.0 - 0.5 * ops.power(decay, ops.cast(self.iterations + 2, dtype)))
+        product = ops.cast(self._u_product, dtype)
+        factors = [rate, 1 - beta_1, 1 - beta_2, self.epsilon]
+        factors += [following, 1 - product * following, 1 - now, 1 - product]
+        factors += [1 - ops.power(beta_2, step)]
+        return "nadam", [self._momentums[index], self._velocities[index]], factors
 
 
 @_register
 class Adagrad(FusedUpdate, keras.optimizers.Adagrad):
-    """`keras.optimizers.Adagrad` with compiled updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adagrad` with fused updates; see `FusedUpdate`."""
+
+    def _rule(self, rate, index):
+        return "adagrad", [self._accumulators[index]], [rate, self.epsilon]
 
 
 @_register
 class Adadelta(FusedUpdate, keras.optimizers.Adadelta):
-    """`keras.optimizers.Adadelta` with compiled updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adadelta` with fused updates; see `FusedUpdate`."""
+
+    def _rule(self, rate, index):
+        slots = [self._accumulated_grads[index], self._accumulated_delta_vars[index]]
+        return "adadelta", slots, [rate, self.rho, 1 - self.rho, self.epsilon]
 
 
 _FUSED = {
-    fused.__mro__[2]: fused
+    getattr(keras.optimizers, fused.__name__): fused
     for fused in (SGD, RMSprop, Adam, AdamW, Adamax, Nadam, Adagrad, Adadelta)
 }
 

@@ -28,6 +28,7 @@ OPS = [
     "MaxPool",
     "MaxPoolGrad",
     "Dropout",
+    "UpdateWeight",
 ]
 # The dropout inputs of raw ops.
 NO_DROPOUT = tf.zeros([0], tf.float64), tf.zeros([0], tf.int32)

@@ -67,10 +67,14 @@ class Op {
   // The shape rule, and every check of types and shapes. Unknown sizes stay unknown.
   virtual Status InferOutputs(const std::vector<TensorSpec>& inputs,
                               std::vector<TensorSpec>* outputs) const = 0;
-  // Inputs are fully known, outputs allocated as InferOutputs said.
+  // Inputs are fully known, outputs allocated as InferOutputs said. An op that updates variables
+  // has them as its first inputs; output i is the new value of input i and may be its memory.
   virtual Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const OpContext& context) const = 0;
 };
+
+// As a number of inputs or outputs.
+constexpr int kVariesByAttribute = -1;
 
 struct OpDefinition {
   const char* name;  // "FusedConv2D"

@@ -6,18 +6,19 @@ import pytest
 import tensorflow as tf
 from tolerances import optimizer_bound
 
-from fastconv import optimizers
-from fastconv.optimizers.fused_update import MIN_ELEMENTS
+from fastconv import config, native, optimizers
 
 STEPS = 20
-# One weight that is compiled, of an odd size, and one that is not.
-SHAPES = ((MIN_ELEMENTS // 8 + 3, 9), (7,))
+# One weight that threads share, of an odd size, a vector and a scalar.
+SHAPES = ((4099, 9), (7,), ())
 STOCK = {
     "SGD": lambda **options: keras.optimizers.SGD(0.1, **options),
     "momentum": lambda **options: keras.optimizers.SGD(0.1, momentum=0.9, **options),
     "nesterov": lambda **options: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True, **options),
     "RMSprop": lambda **options: keras.optimizers.RMSprop(0.01, **options),
-    "centered": lambda **options: keras.optimizers.RMSprop(
+    "RMSprop_momentum": lambda **options: keras.optimizers.RMSprop(0.01, momentum=0.5, **options),
+    "centered": lambda **options: keras.optimizers.RMSprop(0.01, centered=True, **options),
+    "centered_momentum": lambda **options: keras.optimizers.RMSprop(
         0.01, momentum=0.5, centered=True, **options
     ),
     "Adam": lambda **options: keras.optimizers.Adam(0.01, **options),
@@ -81,9 +82,19 @@ def test_options_are_those_of_keras(name, options, mode):
     assert_trains_as(optimizers.fuse(STOCK[name](**options)), STOCK[name](**options), mode)
 
 
-@pytest.mark.parametrize("name", ["RMSprop", "Adadelta"])
+@pytest.mark.parametrize("name", STOCK)
 def test_float64(name):
     assert_trains_as(optimizers.fuse(STOCK[name]()), STOCK[name](), "graph", "float64")
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "Adadelta"])
+def test_bfloat16_weights(name):
+    assert_trains_as(optimizers.fuse(STOCK[name]()), STOCK[name](), "graph", "bfloat16")
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_instruction_sets(name, isa):
+    assert_trains_as(optimizers.fuse(STOCK[name]()), STOCK[name](), "eager")
 
 
 def test_schedule_and_changes_of_the_rate():
@@ -94,32 +105,167 @@ def test_schedule_and_changes_of_the_rate():
 
     assert_trains_as(optimizers.fuse(stock()), stock(), "graph")
     optimizer = optimizers.SGD(0.5)
-    weight = keras.Variable(np.zeros(MIN_ELEMENTS, "float32"))
+    weight = keras.Variable(np.zeros(5, "float32"))
     optimizer.build([weight])
-    step = tf.function(lambda: optimizer.apply([tf.ones(MIN_ELEMENTS)]))
+    step = tf.function(lambda: optimizer.apply([tf.ones(5)]))
     step()
     optimizer.learning_rate = 0.25
     step()
     np.testing.assert_array_equal(weight.numpy(), -0.75)
 
 
-def test_large_weights_are_compiled():
-    def operations(optimizer, elements):
-        weight = keras.Variable(np.zeros(elements, "float32"))
-        optimizer.build([weight])
-        step = tf.function(lambda: optimizer.apply([tf.ones(elements)]))
-        return {op.type for op in step.get_concrete_function().graph.get_operations()}
+def operations(optimizer):
+    """Returns the types of the operations of a step."""
+    weight = keras.Variable(np.zeros(9, "float32"))
+    optimizer.build([weight])
+    step = tf.function(lambda: optimizer.apply([tf.ones(9)]))
+    return [op.type for op in step.get_concrete_function().graph.get_operations()]
 
-    assert "Sqrt" in operations(keras.optimizers.RMSprop(), MIN_ELEMENTS)
-    assert "Sqrt" in operations(optimizers.RMSprop(), MIN_ELEMENTS - 1)
-    assert "Sqrt" not in operations(optimizers.RMSprop(), MIN_ELEMENTS)
+
+@pytest.mark.parametrize("name", STOCK)
+def test_one_operation_updates_a_weight(name, needs_native):
+    fused, stock = operations(optimizers.fuse(STOCK[name]())), operations(STOCK[name]())
+    assert fused.count("Fastconv>UpdateWeight") == 1
+    assert len(fused) < len(stock) or "SGD" in name
+    # Of scalars there may be square roots.
+    assert "Square" not in fused
+
+
+def address(variable):
+    """Returns where in memory the value of a variable lies."""
+    return variable.value.read_value()._numpy().__array_interface__["data"][0]
+
+
+def test_updates_wait_for_readers_and_are_in_place(needs_native):
+    weight = keras.Variable(np.ones((700, 700), "float32"))
+    optimizer = optimizers.RMSprop(0.01)
+    optimizer.build([weight])
+
+    @tf.function
+    def step(x):
+        value = weight.value.value()
+        y = x @ value
+        gradient = tf.matmul(x, y, transpose_a=True)
+        dx = tf.matmul(y, value, transpose_b=True)
+        optimizer.apply([gradient])
+        return dx
+
+    before = address(weight)
+    for _ in range(STEPS):
+        step(tf.ones((300, 700)))
+        assert address(weight) == before
+
+
+def test_kernels_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv(config.NATIVE, "off")
+    assert "Fastconv>UpdateWeight" not in operations(optimizers.RMSprop())
+    assert_trains_as(optimizers.RMSprop(0.01), STOCK["RMSprop"](), "graph")
+
+
+def test_a_reader_keeps_what_it_read(needs_native):
+    weight = keras.Variable(np.ones(40000, "float32"))
+    optimizer = optimizers.SGD(0.5, momentum=0.5)
+    optimizer.build([weight])
+
+    @tf.function
+    def step():
+        before = weight.value.read_value()
+        optimizer.apply([tf.ones(40000)])
+        return before + 0.0, weight.value.read_value()
+
+    before, after = step()
+    np.testing.assert_array_equal(before, 1.0)
+    np.testing.assert_array_equal(after, 0.5)
+    held = weight.value.read_value()
+    optimizer.apply([tf.ones(40000)])
+    np.testing.assert_array_equal(held, 0.5)
+    np.testing.assert_array_equal(weight.numpy(), -0.25)
+
+
+def test_copy_on_read_variables(needs_native):
+    weight = keras.Variable(np.zeros((6, 2), "float32"))
+    optimizer = optimizers.SGD(0.5)
+    optimizer.build([weight])
+    weight.value.scatter_add(tf.IndexedSlices(tf.ones((1, 2)), tf.constant([3])))
+    optimizer.apply([tf.ones((6, 2))])
+    expected = np.full((6, 2), -0.5)
+    expected[3] += 1
+    np.testing.assert_array_equal(weight.numpy(), expected)
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_a_nan_stays_in_its_element(mode):
+    weight = keras.Variable(np.zeros(1000, "float32"))
+    optimizer = optimizers.Adadelta(1.0)
+    optimizer.build([weight])
+    gradient = np.ones(1000, "float32")
+    gradient[[17, 998]] = np.nan, np.inf
+    tf.function(optimizer.apply, jit_compile=mode == "xla")([tf.constant(gradient)])
+    finite = np.isfinite(weight.numpy())
+    assert list(np.flatnonzero(~finite)) == [17, 998]
+    assert len(np.unique(weight.numpy()[finite])) == 1
+
+
+@pytest.mark.parametrize(
+    "make_strategy",
+    [
+        lambda: tf.distribute.OneDeviceStrategy("/cpu:0"),
+        lambda: tf.distribute.MirroredStrategy(["/cpu:0"]),
+    ],
+    ids=["one_device", "mirrored"],
+)
+def test_strategies_of_one_replica(make_strategy):
+    x, y = np.ones((4, 256), "float32"), np.ones((4, 3), "float32")
+    trained = []
+    for optimizer in (optimizers.RMSprop, keras.optimizers.RMSprop):
+        strategy = make_strategy()
+        with strategy.scope():
+            model = mixed_model()
+            model.compile(optimizer(0.01), "mse", jit_compile=False)
+        for _ in range(STEPS):
+            model.train_on_batch(x, y)
+        trained.append(model.get_weights())
+    for fused, stock in zip(*trained, strict=True):
+        bound = optimizer_bound("float32", STEPS) * max(np.abs(stock).max(), 1.0)
+        np.testing.assert_allclose(fused, stock, rtol=0, atol=bound)
+
+
+def update_weight(**changes):
+    """Calls the native op with arguments that fit, but for the changes."""
+    variables = [tf.Variable(np.zeros((3, 2), "float32")) for _ in range(2)]
+    arguments = {
+        "weight": variables[0].handle,
+        "slots": [variables[1].handle],
+        "gradient": tf.ones((3, 2)),
+        "factors": tf.ones(2),
+        "rule": "momentum",
+        **changes,
+    }
+    native.ops().fastconv_update_weight(**arguments)
+
+
+def test_the_op_refuses_what_does_not_fit(needs_native):
+    update_weight()
+    other = tf.Variable(np.zeros((2, 3), "float32"))
+    for changes, message in (
+        ({"slots": []}, "`slots` of rule momentum must be 1. Received: 0"),
+        ({"slots": [other.handle]}, r"a slot must have shape \[3, 2\]. Received: shape \[2, 3\]"),
+        ({"gradient": tf.ones(6)}, r"gradient must have shape \[3, 2\]. Received: shape \[6\]"),
+        ({"factors": tf.ones(3)}, r"factors must have shape \[2\]. Received: shape \[3\]"),
+        (
+            {"gradient": tf.ones((3, 2), "float64"), "factors": tf.ones(2, "float64")},
+            "gradient must be of type float32. Received: float64",
+        ),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            update_weight(**changes)
 
 
 def test_sparse_gradients():
     def weights(optimizer):
-        table = keras.Variable(np.ones((MIN_ELEMENTS, 2), "float32"))
+        table = keras.Variable(np.ones((9, 2), "float32"))
         optimizer.build([table])
-        optimizer.apply([tf.IndexedSlices(tf.ones((2, 2)), tf.constant([3, 5]), (MIN_ELEMENTS, 2))])
+        optimizer.apply([tf.IndexedSlices(tf.ones((2, 2)), tf.constant([3, 5]), (9, 2))])
         return table.numpy()
 
     expected = weights(keras.optimizers.SGD(0.5))

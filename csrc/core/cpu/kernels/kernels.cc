@@ -17,6 +17,9 @@ template <class Acc>
 void FilterGrad(const FilterGradArgs& args);
 template <class Acc>
 void TileProducts(const TileProductsArgs& args);
+// weight_update.cc
+template <class Acc>
+void UpdateWeight(const UpdateWeightArgs& args);
 // winograd.cc
 const WinogradKernels* GetWinogradKernels(DataType dtype);
 
@@ -72,6 +75,7 @@ Kernels TableOf(DataType dtype) {
           MakeDropoutStream<T, Acc>,
           DropRows<T, T, Acc>,
           DropRows<Acc, T, Acc>,
+          UpdateWeight<Acc>,
           GetWinogradKernels(dtype)};
 }
 

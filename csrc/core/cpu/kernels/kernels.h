@@ -297,6 +297,23 @@ struct DropRowsArgs {
   int64_t first_number, number_row_stride, number_pixel_stride;
 };
 
+// ---- optimizers -------------------------------------------------------------------------------
+
+constexpr int64_t kMaxSlots = 3;
+
+// A step of a rule (weight_update.h) over `elements` of a weight and its slots. Results may be in
+// place. All Acc.
+struct UpdateWeightArgs {
+  UpdateRule rule;
+  const void* weight;
+  const void* slots[kMaxSlots];
+  const void* gradient;
+  const void* factors;
+  void* new_weight;
+  void* new_slots[kMaxSlots];
+  int64_t elements;
+};
+
 struct Kernels {
   Isa isa;
   DataType dtype;
@@ -327,6 +344,7 @@ struct Kernels {
   DropoutStream (*dropout_stream)(const DropoutSpec&);
   void (*drop_rows_of_tensor)(const DropRowsArgs&);
   void (*drop_rows_of_acc)(const DropRowsArgs&);  // by the numbers of T
+  void (*update_weight)(const UpdateWeightArgs&);
 
   const WinogradKernels* winograd;  // one per kTileShapes; null for float64
 };

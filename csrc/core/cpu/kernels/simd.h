@@ -83,6 +83,32 @@ FASTCONV_ALWAYS_INLINE Vec<Acc> Select(Mask<Acc> mask, Vec<Acc> a, Vec<Acc> b) {
   return mask ? a : b;
 }
 
+// Correctly rounded, as all of IEEE's square roots.
+FASTCONV_ALWAYS_INLINE Vec<float> Sqrt(Vec<float> v) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__)
+  return (Vec<float>)_mm256_sqrt_ps((__m256)v);
+#elif defined(__SSE2__)
+  return (Vec<float>)_mm_sqrt_ps((__m128)v);
+#else
+  for (int64_t i = 0; i < kLanes<float>; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+FASTCONV_ALWAYS_INLINE Vec<double> Sqrt(Vec<double> v) {
+#if defined(__AVX512F__)
+  return (Vec<double>)_mm512_sqrt_pd((__m512d)v);
+#elif defined(__AVX2__)
+  return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
+#elif defined(__SSE2__)
+  return (Vec<double>)_mm_sqrt_pd((__m128d)v);
+#else
+  for (int64_t i = 0; i < kLanes<double>; ++i) v[i] = __builtin_sqrt(v[i]);
+  return v;
+#endif
+}
+
 // Lanes of 64 bits.
 typedef uint64_t U64 __attribute__((vector_size(FASTCONV_VECTOR_BYTES)));
 
