@@ -37,12 +37,14 @@ class AlignedBytes {
   std::unique_ptr<void, void (*)(void*)> data_;
 };
 
-std::vector<float> RandomFloats(int64_t count) {
+// Aligned as frameworks align tensors, without which kernels do not store around the caches.
+AlignedBytes RandomFloats(int64_t count) {
   std::mt19937 engine(static_cast<uint32_t>(count));
   std::uniform_real_distribution<float> distribution(-1, 1);
-  std::vector<float> values(count);
-  for (float& value : values) value = distribution(engine);
-  return values;
+  AlignedBytes tensor(count * sizeof(float));
+  float* values = static_cast<float*>(tensor.get());
+  for (int64_t i = 0; i < count; ++i) values[i] = distribution(engine);
+  return tensor;
 }
 
 double Milliseconds(const Conv2DPlan& plan, const Conv2DArgs& args, void* workspace,
@@ -61,17 +63,17 @@ double Median(std::vector<double> values) {
 void Compare(const std::string& name, const FusedConv2DProblem& problem, ThreadPool* pool) {
   const Conv2DProblem& conv = problem.conv;
   const int64_t inputs = conv.batch * conv.window.h.in * conv.window.w.in * conv.in_channels;
-  const std::vector<float> filter = RandomFloats(conv.filter_size());
-  std::vector<float> x = RandomFloats(inputs);
-  std::vector<float> y = RandomFloats(conv.output_pixels() * conv.out_channels);
-  std::vector<float> dfilter(filter.size());
+  const AlignedBytes filter = RandomFloats(conv.filter_size());
+  const AlignedBytes x = RandomFloats(inputs);
+  const AlignedBytes y = RandomFloats(conv.output_pixels() * conv.out_channels);
+  const AlignedBytes dfilter(conv.filter_size() * sizeof(float));
   for (Conv2DPass pass :
        {Conv2DPass::kForward, Conv2DPass::kBackwardInput, Conv2DPass::kBackwardFilter}) {
     Conv2DArgs args;
-    args.filter = filter.data();
-    args.x = args.dx = x.data();
-    args.dy = args.y = y.data();
-    args.dfilter = dfilter.data();
+    args.filter = filter.get();
+    args.x = args.dx = x.get();
+    args.dy = args.y = y.get();
+    args.dfilter = dfilter.get();
     const std::vector<std::string> names = ImplementationsOf(pass, problem, ActiveIsa());
     std::vector<std::unique_ptr<Conv2DPlan>> plans(names.size());
     std::vector<AlignedBytes> workspaces;
