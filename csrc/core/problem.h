@@ -107,6 +107,16 @@ struct FusedBatchNormProblem {
   Epilogue epilogue;  // has_bias is unused
 };
 
+// A dense layer: y = activation(x [batch, inputs] * kernel [inputs, units] + bias). Its epilogue
+// has neither pooling nor dropout.
+struct FusedDenseProblem {
+  DataType dtype = DataType::kFloat32;
+  int64_t batch = 0;
+  int64_t inputs = 0;
+  int64_t units = 0;
+  Epilogue epilogue;
+};
+
 struct MaxPoolProblem {
   DataType dtype = DataType::kFloat32;
   int64_t batch = 0;

@@ -80,9 +80,12 @@ constexpr char kSumTypeAttr[] = "U: {float, double} = DT_FLOAT";
       .Attr("pool_padding: {'VALID', 'SAME'} = 'VALID'") \
       .Attr("code_type: {uint8, int32} = DT_UINT8")
 
-#define FASTCONV_BLOCK_ATTRS()                                    \
+#define FASTCONV_ACTIVATION_ATTRS()                               \
   Attr("activation: {'linear', 'relu', 'leaky_relu'} = 'linear'") \
-      .Attr("negative_slope: float = 0.0")                        \
+      .Attr("negative_slope: float = 0.0")
+
+#define FASTCONV_BLOCK_ATTRS()                                    \
+  FASTCONV_ACTIVATION_ATTRS()                                     \
       .Attr("dropout: {'none', 'elements', 'channels'} = 'none'") \
       .FASTCONV_POOL_ATTRS()
 
@@ -311,8 +314,60 @@ gradient: Of the weight's shape.
 factors: Scalars of the formula.
 )");
 
+REGISTER_OP("Fastconv>FusedDense")
+    .Attr(kTypeAttr)
+    .FASTCONV_ACTIVATION_ATTRS()
+    .Input("x: T")
+    .Input("kernel: T")
+    .Input("bias: T")
+    .Output("y: T")
+    .SetShapeFn(ShapeFunction("FusedDense"))
+    .Doc(R"(
+y = activation(matmul(x, kernel) + bias).
+
+x: One row per sample.
+kernel: One row per input, one column per unit.
+bias: One per unit, or shape [0] for none.
+)");
+
+REGISTER_OP("Fastconv>FusedDenseBackpropInput")
+    .Attr(kTypeAttr)
+    .FASTCONV_ACTIVATION_ATTRS()
+    .Input("x: T")
+    .Input("kernel: T")
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("dx: T")
+    .SetShapeFn(ShapeFunction("FusedDenseBackpropInput"))
+    .Doc(R"(
+Gradient of FusedDense with respect to x.
+
+x: Read for its shape only.
+y: Output of FusedDense where its activation is not linear, else shape [0].
+dy: Gradient with respect to y.
+)");
+
+REGISTER_OP("Fastconv>FusedDenseBackpropKernel")
+    .Attr(kTypeAttr)
+    .FASTCONV_ACTIVATION_ATTRS()
+    .Input("x: T")
+    .Input("kernel: T")
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("dkernel: T")
+    .Output("dbias: T")
+    .SetShapeFn(ShapeFunction("FusedDenseBackpropKernel"))
+    .Doc(R"(
+Gradient of FusedDense with respect to kernel and bias.
+
+kernel: Read for its shape only.
+y: Output of FusedDense where its activation is not linear, else shape [0].
+dy: Gradient with respect to y.
+)");
+
 #undef FASTCONV_DROPOUT_INPUTS
 #undef FASTCONV_BLOCK_ATTRS
+#undef FASTCONV_ACTIVATION_ATTRS
 #undef FASTCONV_POOL_ATTRS
 #undef FASTCONV_CONV_ATTRS
 

@@ -3,16 +3,21 @@
 import keras
 import tensorflow as tf
 
-from fastconv import ops
+from fastconv import config, ops
 from fastconv.layers import requirements
+from fastconv.layers.activation import fused_activation
+
+# From this many weights on the fused op was the faster one: docs/training_step.md.
+_MIN_WEIGHTS = 1 << 19
 
 
 @keras.saving.register_keras_serializable(package="fastconv")
 class Dense(keras.layers.Dense):
-    """`keras.layers.Dense` whose gradients take less time for big weights and small batches.
+    """`keras.layers.Dense` that takes less time where its weights are big.
 
-    Arguments, weights and results are those of `keras.layers.Dense`; inputs of more than two
-    dimensions are left to it. See `fastconv.ops.dense`.
+    Arguments, weights and results are those of `keras.layers.Dense`. With float32 and 2^19 weights
+    or more, product, bias and relu or leaky relu are one op, `fastconv.ops.fused_dense`. The rest
+    is left to Keras.
 
     Raises:
         RuntimeError: Keras's backend is not TensorFlow.
@@ -31,9 +36,22 @@ class Dense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Computes `activation(inputs @ kernel + bias)`."""
-        if len(inputs.shape) != 2 or isinstance(inputs, tf.SparseTensor):
+        if not self._is_fused(inputs):
             return super().call(inputs, training=training)
-        outputs = ops.dense(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel))
-        if self.bias is not None:
-            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
-        return outputs if self.activation is None else self.activation(outputs)
+        fused = fused_activation(self.activation or keras.activations.linear, None)
+        outputs = ops.fused_dense(
+            inputs,
+            tf.convert_to_tensor(self.kernel),
+            None if self.bias is None else tf.convert_to_tensor(self.bias),
+            **(fused._asdict() if fused else {}),
+        )
+        return outputs if fused else self.activation(outputs)
+
+    def _is_fused(self, inputs):
+        return (
+            config.native_enabled()
+            and isinstance(inputs, tf.Tensor)
+            and inputs.shape.rank == 2
+            and inputs.dtype == self.compute_dtype == "float32"
+            and tf.convert_to_tensor(self.kernel).shape.num_elements() >= _MIN_WEIGHTS
+        )

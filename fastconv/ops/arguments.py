@@ -99,8 +99,8 @@ def pooling(pool_size, pool_strides, pool_padding):
     }
 
 
-def block(activation, negative_slope, pool_size, pool_strides, pool_padding):
-    """Returns the attributes of the stages after convolution or normalisation."""
+def activation(activation, negative_slope):
+    """Returns the attributes of an activation."""
     if activation not in (None, "linear", "relu", "leaky_relu"):
         raise ValueError(
             "`activation` must be None, 'linear', 'relu' or 'leaky_relu'. "
@@ -110,9 +110,13 @@ def block(activation, negative_slope, pool_size, pool_strides, pool_padding):
         raise ValueError(
             f"`negative_slope` must be a number >= 0. Received: negative_slope={negative_slope}"
         )
+    return {"activation": activation or "linear", "negative_slope": float(negative_slope)}
+
+
+def block(activation_name, negative_slope, pool_size, pool_strides, pool_padding):
+    """Returns the attributes of the stages after convolution or normalisation."""
     return {
-        "activation": activation or "linear",
-        "negative_slope": float(negative_slope),
+        **activation(activation_name, negative_slope),
         **pooling(pool_size, pool_strides, pool_padding),
     }
 
@@ -205,3 +209,16 @@ def convolution_inputs(x, filter, bias):
                 f"Received: x.shape={x.shape}, filter.shape={filter.shape}"
             )
     return x, filter, channel_vector(bias, "bias", filters, x.dtype)
+
+
+def dense_inputs(x, kernel, bias):
+    """Returns the checked inputs of a dense layer; an absent bias stays None."""
+    x = tensor(x, "x", 2)
+    kernel = tensor(kernel, "kernel", 2, x.dtype)
+    inputs, units = kernel.shape if kernel.shape.rank == 2 else (None, None)
+    if x.shape.rank == 2 and None not in (inputs, x.shape[1]) and inputs != x.shape[1]:
+        raise ValueError(
+            "`kernel` must have one row for each input. "
+            f"Received: x.shape={x.shape}, kernel.shape={kernel.shape}"
+        )
+    return x, kernel, channel_vector(bias, "bias", units, x.dtype)

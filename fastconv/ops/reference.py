@@ -40,6 +40,15 @@ def fused_conv2d(
     return _dropped(tf.cast(y, x.dtype), dropout, spatial_dropout, seed)
 
 
+def fused_dense(x, kernel, bias=None, activation=None, negative_slope=0.3):
+    """See `fastconv.ops.fused_dense`."""
+    dtype = arguments.accumulation_type(x.dtype)
+    z = tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype))
+    if bias is not None:
+        z += tf.cast(bias, dtype)
+    return tf.cast(_activated(z, activation, negative_slope), x.dtype)
+
+
 def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", dilations=1):
     """See `fastconv.ops.conv2d_batch_statistics`."""
     z = _convolution(x, filter, bias, strides, padding, dilations)
@@ -115,11 +124,14 @@ def _dilated(filter, row_dilation, column_dilation):
     return spread[: (rows - 1) * row_dilation + 1, : (columns - 1) * column_dilation + 1]
 
 
-def _block(x, activation, negative_slope, pool_size, pool_strides, pool_padding):
+def _activated(x, activation, negative_slope):
     if activation == "relu":
-        x = tf.nn.relu(x)
-    elif activation == "leaky_relu":
-        x = tf.nn.leaky_relu(x, negative_slope)
+        return tf.nn.relu(x)
+    return tf.nn.leaky_relu(x, negative_slope) if activation == "leaky_relu" else x
+
+
+def _block(x, activation, negative_slope, pool_size, pool_strides, pool_padding):
+    x = _activated(x, activation, negative_slope)
     return x if pool_size is None else max_pool2d(x, pool_size, pool_strides, pool_padding)
 
 

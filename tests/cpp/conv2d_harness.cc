@@ -54,18 +54,6 @@ std::vector<double> WithBias(const Conv2DProblem& conv, const std::vector<double
   return z;
 }
 
-// values with the bound of sums of `terms` products.
-Expectation ExpectSums(DataType type, const std::vector<double>& values, double terms,
-                       const std::vector<double>& magnitudes) {
-  Expectation expected;
-  expected.values = values;
-  for (size_t index = 0; index < values.size(); ++index) {
-    expected.bounds.push_back(
-        StoredBound(type, values[index], SumBound(type, terms, magnitudes[index])));
-  }
-  return expected;
-}
-
 BlockExpectation ExpectForward(const FusedConv2DProblem& problem, const Conv2DInputs& inputs,
                                Regime regime) {
   const Conv2DProblem& conv = problem.conv;

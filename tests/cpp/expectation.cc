@@ -40,6 +40,17 @@ Expectation ExactExpectation(DataType type, const std::vector<double>& values) {
           std::vector<double>(values.size())};
 }
 
+Expectation ExpectSums(DataType type, const std::vector<double>& values, double terms,
+                       const std::vector<double>& magnitudes) {
+  Expectation expected;
+  expected.values = values;
+  for (size_t index = 0; index < values.size(); ++index) {
+    expected.bounds.push_back(
+        StoredBound(type, values[index], SumBound(type, terms, magnitudes[index])));
+  }
+  return expected;
+}
+
 BlockExpectation ExpectBlock(DataType type, const Epilogue& epilogue, int64_t batch,
                              int64_t channels, Regime regime, const Expectation& a) {
   const double slope = reference::NegativeSlope(epilogue.activation, epilogue.negative_slope);

@@ -30,6 +30,10 @@ struct Expectation {
 // to `type`; bounds 0.
 Expectation ExactExpectation(DataType type, const std::vector<double>& values);
 
+// Values with the bound of sums of `terms` products whose magnitudes sum up to `magnitudes`.
+Expectation ExpectSums(DataType type, const std::vector<double>& values, double terms,
+                       const std::vector<double>& magnitudes);
+
 // The output of a block: its pooled or plain values, and what pooling is judged by.
 struct BlockExpectation {
   Expectation y;

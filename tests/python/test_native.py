@@ -28,6 +28,9 @@ OPS = [
     "MaxPool",
     "MaxPoolGrad",
     "Dropout",
+    "FusedDense",
+    "FusedDenseBackpropInput",
+    "FusedDenseBackpropKernel",
     "UpdateWeight",
 ]
 # The dropout inputs of raw ops.

@@ -172,14 +172,11 @@ Status PoolAttrs::MakeSpec(int64_t height, int64_t width, MaxPoolSpec* spec) con
   return ResolveAxis("pooled width", padding, &spec->window.w);
 }
 
-std::vector<AttrSpec> BlockAttrs::Specs() {
-  return Concat({{"activation", AttrKind::kString},
-                 {"negative_slope", AttrKind::kFloat},
-                 {"dropout", AttrKind::kString}},
-                PoolAttrs::Specs());
+std::vector<AttrSpec> ActivationAttrs::Specs() {
+  return {{"activation", AttrKind::kString}, {"negative_slope", AttrKind::kFloat}};
 }
 
-Status BlockAttrs::Read(const AttrReader& attrs) {
+Status ActivationAttrs::Read(const AttrReader& attrs) {
   std::string name;
   FASTCONV_RETURN_IF_ERROR(attrs.GetString("activation", &name));
   FASTCONV_RETURN_IF_ERROR(attrs.GetFloat("negative_slope", &negative_slope));
@@ -188,15 +185,31 @@ Status BlockAttrs::Read(const AttrReader& attrs) {
                            std::to_string(negative_slope));
   }
   if (name == "linear") {
-    activation = Activation::kLinear;
+    kind = Activation::kLinear;
   } else if (name == "relu") {
-    activation = Activation::kRelu;
+    kind = Activation::kRelu;
   } else if (name == "leaky_relu") {
-    activation = Activation::kLeakyRelu;
+    kind = Activation::kLeakyRelu;
   } else {
     return InvalidArgument("`activation` must be linear, relu or leaky_relu. Received: " + name);
   }
-  if (activation != Activation::kLeakyRelu) negative_slope = 0.0f;
+  if (kind != Activation::kLeakyRelu) negative_slope = 0.0f;
+  return Status();
+}
+
+void ActivationAttrs::Set(Epilogue* epilogue) const {
+  epilogue->activation = kind;
+  epilogue->negative_slope = negative_slope;
+}
+
+std::vector<AttrSpec> BlockAttrs::Specs() {
+  return Concat(Concat(ActivationAttrs::Specs(), {{"dropout", AttrKind::kString}}),
+                PoolAttrs::Specs());
+}
+
+Status BlockAttrs::Read(const AttrReader& attrs) {
+  FASTCONV_RETURN_IF_ERROR(activation.Read(attrs));
+  std::string name;
   FASTCONV_RETURN_IF_ERROR(attrs.GetString("dropout", &name));
   if (name == "none") {
     dropout = DropoutKind::kNone;
@@ -231,8 +244,7 @@ Status BlockAttrs::ReadDropout(const std::vector<TensorView>& inputs, DropoutSpe
 }
 
 Status BlockAttrs::MakeEpilogue(int64_t height, int64_t width, Epilogue* epilogue) const {
-  epilogue->activation = activation;
-  epilogue->negative_slope = negative_slope;
+  activation.Set(epilogue);
   return pool.MakeSpec(height, width, &epilogue->pool);
 }
 

@@ -40,10 +40,18 @@ struct PoolAttrs {
   Status MakeSpec(int64_t height, int64_t width, MaxPoolSpec* spec) const;
 };
 
+struct ActivationAttrs {
+  Activation kind = Activation::kLinear;
+  float negative_slope = 0.0f;
+
+  static std::vector<AttrSpec> Specs();
+  Status Read(const AttrReader& attrs);
+  void Set(Epilogue* epilogue) const;
+};
+
 // What follows a convolution or a normalisation.
 struct BlockAttrs {
-  Activation activation = Activation::kLinear;
-  float negative_slope = 0.0f;
+  ActivationAttrs activation;
   PoolAttrs pool;
   DropoutKind dropout = DropoutKind::kNone;
 

@@ -72,7 +72,9 @@ class FusedConv2DOpBase : public Op {
 
  private:
   // Pooled, the codes say all about the activation that its gradient needs.
-  bool ReadsY() const { return block_.activation != Activation::kLinear && !block_.pool.enabled; }
+  bool ReadsY() const {
+    return block_.activation.kind != Activation::kLinear && !block_.pool.enabled;
+  }
 
   ConvAttrs conv_;
   BlockAttrs block_;

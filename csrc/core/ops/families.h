@@ -13,6 +13,7 @@ std::vector<OpDefinition> Conv2DOps();
 std::vector<OpDefinition> BatchNormOps();
 std::vector<OpDefinition> MaxPoolOps();
 std::vector<OpDefinition> DropoutOps();
+std::vector<OpDefinition> DenseOps();
 std::vector<OpDefinition> WeightUpdateOps();
 
 template <typename T>

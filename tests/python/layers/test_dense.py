@@ -1,21 +1,27 @@
-"""Dense against Keras's own layer, on both sides of the thresholds of its gradient."""
+"""Dense against Keras's own layer, on both sides of the size from which on it is fused."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import values
-from tolerances import assert_close, largest, roundoff, sum_bound
+from tolerances import (
+    assert_close,
+    assert_close_in_norm,
+    chain_bound,
+    largest,
+    roundoff,
+    sum_bound,
+)
 
 from fastconv.layers import Dense
-from fastconv.ops.dense import _MAX_BATCH, _MIN_WEIGHTS
+from fastconv.layers.dense import _MIN_WEIGHTS
 
 UNITS = 64
 # (batch, inputs): few and many rows, big and small weights, no row at all.
 SHAPES = [
     (3, _MIN_WEIGHTS // UNITS),
-    (_MAX_BATCH, _MIN_WEIGHTS // UNITS),
-    (_MAX_BATCH + 1, _MIN_WEIGHTS // UNITS),
+    (130, _MIN_WEIGHTS // UNITS),
     (3, _MIN_WEIGHTS // UNITS - 1),
     (5, 7),
     (0, _MIN_WEIGHTS // UNITS),
@@ -72,14 +78,30 @@ def test_more_dimensions_are_left_to_keras():
     np.testing.assert_array_equal(y, keras.layers.Dense.call(layer, x))
 
 
+ACTIVATIONS = ["tanh", "sigmoid", "relu", "leaky_relu", keras.layers.LeakyReLU(0.1)]
+
+
+@pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
+def test_activations(activation):
+    units = 1024
+    x = values((5, _MIN_WEIGHTS // units), "float32", 1)
+    layer = Dense(units, activation=activation)
+    stock = keras.layers.Dense(units, activation=activation, dtype="float64")
+    for each in (layer, stock):
+        each.build(x.shape)
+    stock.set_weights([tf.cast(weight, tf.float64) for weight in layer.get_weights()])
+    bound = sum_bound(x.dtype, x.shape[1] + 2, max(largest(x, layer.kernel), 1.0))
+    assert_close(layer(x), stock(tf.cast(x, tf.float64)), bound, "y")
+
+
 def test_second_gradients():
-    weights = values((5, 3), "float64", 2)
-    x = tf.Variable(values((2, 5), "float64", 1))
-    layer = Dense(3, dtype="float64", activation="tanh", use_bias=False)
-    layer.build((2, 5))
+    weights = values((_MIN_WEIGHTS // UNITS, UNITS), "float32", 2)
+    x = tf.Variable(values((2, _MIN_WEIGHTS // UNITS), "float32", 1))
+    layer = Dense(UNITS, activation="tanh", use_bias=False)
+    layer.build(x.shape)
     layer.set_weights([weights])
-    stock = keras.layers.Dense(3, dtype="float64", activation="tanh", use_bias=False)
-    stock.build((2, 5))
+    stock = keras.layers.Dense(UNITS, activation="tanh", use_bias=False)
+    stock.build(x.shape)
     stock.set_weights([weights])
     seconds = []
     for each in (layer, stock):
@@ -88,7 +110,7 @@ def test_second_gradients():
                 y = tf.reduce_sum(each(x))
             first = inner.gradient(y, x)
         seconds.append(outer.gradient(first, x))
-    np.testing.assert_allclose(*seconds, rtol=1e-12)
+    assert_close_in_norm(*seconds, chain_bound("float32", x.shape[1]), "second gradient")
 
 
 def test_saves_and_reloads(tmp_path):

@@ -63,6 +63,22 @@ void StoreRows(const StoreRowsArgs& args) {
   }
 }
 
+template <class T>
+void CopyAroundCaches(const CopyArgs& args) {
+  const T* src = static_cast<const T*>(args.src);
+  T* dst = static_cast<T*>(args.dst);
+  int64_t i = 0;
+  if constexpr (kCanStoreAroundCaches<T>) {
+    if (reinterpret_cast<uintptr_t>(dst) % FASTCONV_VECTOR_BYTES == 0) {
+      for (; i + kLanes<T> <= args.elements; i += kLanes<T>) {
+        StoreAroundCaches(dst + i, Load(src + i));
+      }
+      FinishStoresAroundCaches();
+    }
+  }
+  __builtin_memcpy(dst + i, src + i, (args.elements - i) * sizeof(T));
+}
+
 template <class Acc>
 void AddRows(const AddRowsArgs& args) {
   // The rows are summed apart from dst: two levels keep the rounding error of long sums small.

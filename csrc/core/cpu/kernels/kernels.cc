@@ -53,6 +53,7 @@ Kernels TableOf(DataType dtype) {
           LoadRows<T, Acc>,
           LoadTransposed<T, Acc>,
           StoreRows<T, Acc>,
+          CopyAroundCaches<T>,
           AddRows<Acc>,
           ConvRows<Acc>,
           FilterGrad<Acc>,

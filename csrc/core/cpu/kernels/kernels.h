@@ -46,6 +46,13 @@ struct StoreRowsArgs {
   int64_t rows, columns;
 };
 
+// dst[i] = src[i], past the caches where dst is aligned to a cache line. T.
+struct CopyArgs {
+  const void* src;
+  void* dst;
+  int64_t elements;
+};
+
 // dst[0, columns) += sum over rows of src[row][...]; columns is a multiple of the lanes. Acc.
 struct AddRowsArgs {
   const void* src;  // Acc
@@ -84,6 +91,11 @@ struct ConvRowsArgs {
   void* acc;          // Acc [rows][cols][width]
   int64_t rows, cols;
   bool accumulate;
+  // From one d of the panel to the next; 0: the width. With a stride, `prefetch_lines` cache lines
+  // from `prefetch` on are asked for on the way.
+  int64_t panel_stride = 0;
+  const void* prefetch = nullptr;
+  int64_t prefetch_lines = 0;
 };
 
 // acc[d][0, width) += sum over pixels p = (image, i, j) of
@@ -322,6 +334,7 @@ struct Kernels {
   void (*load_rows)(const LoadRowsArgs&);
   void (*load_transposed)(const LoadTransposedArgs&);
   void (*store_rows)(const StoreRowsArgs&);
+  void (*copy_around_caches)(const CopyArgs&);
   void (*add_rows)(const AddRowsArgs&);
   void (*conv_rows)(const ConvRowsArgs&);
   void (*filter_grad)(const FilterGradArgs&);

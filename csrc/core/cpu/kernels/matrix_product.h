@@ -43,64 +43,6 @@ FASTCONV_ALWAYS_INLINE void StoreTile(Acc* acc, const Vec<Acc> (&sums)[kRows][kV
   }
 }
 
-// sums[line * kPixels + i] += the products of pixel i of output row `row` + line; slab points at
-// pixel 0 of the first line.
-template <class Acc, int kLines, int kPixels, int kVectors>
-FASTCONV_ALWAYS_INLINE void AddProducts(const ConvRowsArgs& args, int64_t row, const Acc* slab,
-                                        Vec<Acc> (&sums)[kLines * kPixels][kVectors]) {
-  const Acc* b = static_cast<const Acc*>(args.panel);
-  const int64_t stride = args.pixel_stride;
-  for (int64_t r = 0; r < args.num_runs; ++r) {
-    const Run& run = args.runs[r];
-    const int64_t slab_row = row * args.filled.step + run.row;
-    if (slab_row + (kLines - 1) * args.filled.step < args.filled.begin ||
-        slab_row >= args.filled.end) {
-      b += run.length * kVectors * kLanes<Acc>;
-      continue;
-    }
-    // One pointer per three pixels reaches all of them with the addressing modes that there are.
-    constexpr int kPointers = (kPixels + 2) / 3;
-    const Acc* a[kLines * kPointers];
-#pragma GCC unroll 16
-    for (int p = 0; p < kLines * kPointers; ++p) {
-      a[p] = slab + run.offset + p / kPointers * args.row_stride + p % kPointers * 3 * stride;
-      KeepInRegister(a[p]);
-    }
-    for (int64_t e = 0; e < run.length; ++e) {
-      Vec<Acc> columns[kVectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
-#pragma GCC unroll 16
-      for (int i = 0; i < kLines * kPixels; ++i) {
-        const Acc* line = a[i / kPixels * kPointers + i % kPixels / 3];
-        const Vec<Acc> pixel = Broadcast(line[i % kPixels % 3 * stride]);
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) sums[i][v] += pixel * columns[v];
-      }
-      b += kVectors * kLanes<Acc>;
-#pragma GCC unroll 16
-      for (int p = 0; p < kLines * kPointers; ++p) {
-        ++a[p];
-        KeepInRegister(a[p]);
-      }
-    }
-  }
-}
-
-// kRows pixels of output row `row`; slab and acc point at the first of them.
-template <class Acc, int kRows, int kVectors>
-void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
-  Vec<Acc> sums[kRows][kVectors] = {};
-  AddProducts<Acc, 1, kRows, kVectors>(args, row, slab, sums);
-  if (args.accumulate) return AddTile<Acc, kRows, kVectors>(acc, sums);
-  StoreTile<Acc, kRows, kVectors>(acc, sums);
-}
-
-// Output rows [begin, end).
-struct RowRange {
-  int64_t begin, end;
-};
-
 // A range of memory that is asked for line by line while something else is computed.
 class Prefetcher {
  public:
@@ -116,6 +58,89 @@ class Prefetcher {
   static constexpr int64_t kLine = 64;
   const char* next_;
   const char* end_;
+};
+
+// How the panel of ConvRowsArgs lies in memory, and what is done with each of its rows.
+template <class Acc, int kVectors>
+class PackedPanel {
+ public:
+  static constexpr int64_t stride() { return kVectors * kLanes<Acc>; }
+  FASTCONV_ALWAYS_INLINE void Row() {}
+};
+
+class StridedPanel {
+ public:
+  explicit StridedPanel(const ConvRowsArgs& args)
+      : stride_(args.panel_stride), prefetcher_(args.prefetch, args.prefetch_lines) {}
+
+  int64_t stride() const { return stride_; }
+  FASTCONV_ALWAYS_INLINE void Row() { prefetcher_.Line(); }
+
+ private:
+  int64_t stride_;
+  Prefetcher prefetcher_;
+};
+
+// sums[line * kPixels + i] += the products of pixel i of output row `row` + line; slab points at
+// pixel 0 of the first line. Returns the panel after its rows.
+template <class Acc, int kLines, int kPixels, int kVectors,
+          class Panel = PackedPanel<Acc, kVectors>>
+FASTCONV_ALWAYS_INLINE Panel AddProducts(const ConvRowsArgs& args, int64_t row, const Acc* slab,
+                                         Vec<Acc> (&sums)[kLines * kPixels][kVectors],
+                                         Panel panel = Panel()) {
+  const Acc* b = static_cast<const Acc*>(args.panel);
+  const int64_t stride = args.pixel_stride;
+  for (int64_t r = 0; r < args.num_runs; ++r) {
+    const Run& run = args.runs[r];
+    const int64_t slab_row = row * args.filled.step + run.row;
+    if (slab_row + (kLines - 1) * args.filled.step < args.filled.begin ||
+        slab_row >= args.filled.end) {
+      b += run.length * panel.stride();
+      continue;
+    }
+    // One pointer per three pixels reaches all of them with the addressing modes that there are.
+    constexpr int kPointers = (kPixels + 2) / 3;
+    const Acc* a[kLines * kPointers];
+#pragma GCC unroll 16
+    for (int p = 0; p < kLines * kPointers; ++p) {
+      a[p] = slab + run.offset + p / kPointers * args.row_stride + p % kPointers * 3 * stride;
+      KeepInRegister(a[p]);
+    }
+    for (int64_t e = 0; e < run.length; ++e) {
+      panel.Row();
+      Vec<Acc> columns[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) columns[v] = Load(b + v * kLanes<Acc>);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLines * kPixels; ++i) {
+        const Acc* line = a[i / kPixels * kPointers + i % kPixels / 3];
+        const Vec<Acc> pixel = Broadcast(line[i % kPixels % 3 * stride]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) sums[i][v] += pixel * columns[v];
+      }
+      b += panel.stride();
+#pragma GCC unroll 16
+      for (int p = 0; p < kLines * kPointers; ++p) {
+        ++a[p];
+        KeepInRegister(a[p]);
+      }
+    }
+  }
+  return panel;
+}
+
+// kRows pixels of output row `row`; slab and acc point at the first of them.
+template <class Acc, int kRows, int kVectors, class Panel>
+void ConvTile(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc, Panel* panel) {
+  Vec<Acc> sums[kRows][kVectors] = {};
+  *panel = AddProducts<Acc, 1, kRows, kVectors>(args, row, slab, sums, *panel);
+  if (args.accumulate) return AddTile<Acc, kRows, kVectors>(acc, sums);
+  StoreTile<Acc, kRows, kVectors>(acc, sums);
+}
+
+// Output rows [begin, end).
+struct RowRange {
+  int64_t begin, end;
 };
 
 // kRows consecutive elements of a run, over the pixels of `rows`; calls per_pixel() for each.
@@ -231,8 +256,10 @@ template <class Acc, int kVectors>
 struct Tiles {
   template <int kRows>
   struct Conv {
-    static void Call(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc) {
-      ConvTile<Acc, kRows, kVectors>(args, row, slab, acc);
+    template <class Panel>
+    static void Call(const ConvRowsArgs& args, int64_t row, const Acc* slab, Acc* acc,
+                     Panel* panel) {
+      ConvTile<Acc, kRows, kVectors>(args, row, slab, acc, panel);
     }
   };
   template <int kRows>
@@ -250,17 +277,23 @@ struct Tiles {
   };
 };
 
-template <class Acc, int kVectors>
-void ConvRowsOfWidth(const ConvRowsArgs& args) {
+template <class Acc, int kVectors, class Panel>
+void ConvRowsOfPanel(const ConvRowsArgs& args, Panel panel) {
   constexpr int64_t width = kVectors * kLanes<Acc>;
   for (int64_t row = 0; row < args.rows; ++row) {
     const Acc* slab = static_cast<const Acc*>(args.slab) + row * args.row_stride;
     Acc* acc = static_cast<Acc*>(args.acc) + row * args.cols * width;
     ForEachTile(args.cols, [&](int64_t first, int64_t rows) {
       CallTile<Tiles<Acc, kVectors>::template Conv>(
-          rows, args, row, slab + first * args.pixel_stride, acc + first * width);
+          rows, args, row, slab + first * args.pixel_stride, acc + first * width, &panel);
     });
   }
+}
+
+template <class Acc, int kVectors>
+void ConvRowsOfWidth(const ConvRowsArgs& args) {
+  args.panel_stride == 0 ? ConvRowsOfPanel<Acc, kVectors>(args, PackedPanel<Acc, kVectors>())
+                         : ConvRowsOfPanel<Acc, kVectors>(args, StridedPanel(args));
 }
 
 template <class Acc>
