@@ -123,8 +123,8 @@ void Winograd::CutBlocks() {
   const int64_t all_tiles = problem_.batch * static_cast<int64_t>(bands_.size()) * band_tiles;
   // What comes from beyond the second level of cache either way.
   const int64_t data_bytes = all_tiles * shape().planes() * depth() * acc_bytes_;
-  // A smaller filter is read from the last level of cache faster than such products are kept there.
-  by_panel_ = large && data_bytes <= kSharedDataBytes &&
+  // Where the tiles outweigh the filter, so do their products, which would leave the second level.
+  by_panel_ = data_bytes <= std::min(filter_bytes, kSharedDataBytes) &&
               panels_.count() >= 2 * problem_.num_threads &&
               panels_.count() * data_bytes < (num_blocks() + 2) * filter_bytes;
   if (num_blocks() < problem_.num_threads) {
