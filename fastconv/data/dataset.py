@@ -6,8 +6,10 @@ import dataclasses
 
 import numpy as np
 
+from fastconv.errors import InputError
 
-class DataError(ValueError):
+
+class DataError(InputError):
     """The images cannot be used as they are; the message says which and what to do."""
 
 

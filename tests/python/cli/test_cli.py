@@ -156,7 +156,7 @@ def test_an_interrupt_ends_the_command(capsys, monkeypatch):
     def interrupt(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.demo, "run", interrupt)
+    monkeypatch.setattr("fastconv.demo.run", interrupt)
     assert cli.main(["demo"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -1,0 +1,43 @@
+"""The command `fastconv`, one module per sub-command."""
+
+import sys
+
+from fastconv.cli import demo, info
+from fastconv.cli.arguments import USAGE_ERROR, Parser, print_error
+from fastconv.errors import InputError
+
+_COMMANDS = (demo, info)
+_INTERRUPTED = 130
+
+
+def main(arguments=None):
+    """Runs the command line.
+
+    Args:
+        arguments: list of strings; None means those of the process. Defaults to `None`.
+
+    Returns:
+        Int, the exit code: 0, 2 for an input that cannot be used, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt as interrupt:
+        print(f"\nfastconv: interrupted, {interrupt or 'no results written'}", file=sys.stderr)
+        return _INTERRUPTED
+    except (InputError, ImportError, OSError) as error:
+        print_error(error)
+        return USAGE_ERROR
+    return 0
+
+
+def _parser():
+    parser = Parser(
+        prog="fastconv",
+        description="Faster training of Keras CNNs.",
+        epilog="example: fastconv demo --data photos --epochs 20",
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser

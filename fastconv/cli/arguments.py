@@ -1,0 +1,39 @@
+"""What the commands' parsers share: one-line errors and the types of arguments."""
+
+import argparse
+import sys
+
+USAGE_ERROR = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the whole usage."""
+
+    def error(self, message):
+        print_error(f"{message} (see `{self.prog} --help`)")
+        self.exit(USAGE_ERROR)
+
+
+def print_error(error):
+    """Prints an error in one line."""
+    print(f"fastconv: error: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+def positive(text):
+    """Returns the integer of at least 1 that a text holds."""
+    return _integer(text, 1)
+
+
+def not_negative(text):
+    """Returns the integer of at least 0 that a text holds."""
+    return _integer(text, 0)
+
+
+def _integer(text, least):
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or value < least:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least {least}, not {text!r}")
+    return value

@@ -1,0 +1,8 @@
+"""The errors that a user can mend."""
+
+
+class InputError(ValueError):
+    """What was given cannot be used; the message says what was wrong, received, and what to do.
+
+    The command line prints it in one line and exits with code 2.
+    """
