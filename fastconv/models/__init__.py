@@ -4,9 +4,18 @@ import keras
 
 from fastconv.models import catsdogs, cifar10, food101, fruits360, vgg16
 from fastconv.models.blocks import BACKENDS, ConvolutionBlock
+from fastconv.models.files import ModelDescription, load_model, save_model
 from fastconv.models.system import System
 
-__all__ = ["BACKENDS", "SYSTEMS", "System", "build"]
+__all__ = [
+    "BACKENDS",
+    "SYSTEMS",
+    "ModelDescription",
+    "System",
+    "build",
+    "load_model",
+    "save_model",
+]
 
 SYSTEMS = {
     module.SYSTEM.name: module.SYSTEM for module in (cifar10, fruits360, food101, catsdogs, vgg16)

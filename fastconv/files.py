@@ -1,0 +1,45 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+from fastconv.errors import InputError
+
+
+@contextlib.contextmanager
+def written_aside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Gives a path to write to and, when that is done, moves the file to its place.
+
+    An older file stays whole until then, and for good where writing fails or is interrupted.
+
+    Args:
+        path: Where the file shall be. Missing folders are made.
+
+    Yields:
+        A path of the same name in a new folder beside it.
+
+    Raises:
+        InputError: It cannot be written: the disk is full, say.
+
+    Example:
+
+    >>> with fastconv.files.written_aside("results.json") as aside:
+    ...     aside.write_text("{}")
+    """
+    path = pathlib.Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
+            aside = pathlib.Path(folder) / path.name
+            yield aside
+            os.replace(aside, path)
+    except OSError as error:
+        raise InputError(
+            f"The file cannot be written ({error.strerror or error}). Free some space, or choose "
+            f"another place. Received: {path}"
+        ) from error

@@ -1,0 +1,50 @@
+"""Tests of files that are whole or not there."""
+
+import errno
+
+import pytest
+
+from fastconv.errors import InputError
+from fastconv.files import written_aside
+
+
+def _write_half(path, error):
+    with written_aside(path) as aside:
+        aside.write_text("half")
+        raise error
+
+
+def test_the_file_appears_when_it_is_done(tmp_path):
+    path = tmp_path / "a" / "b.txt"
+    with written_aside(path) as aside:
+        aside.write_text("new")
+        assert not path.exists()
+        assert aside.name == path.name
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_older_file_stays_where_writing_ends_early(tmp_path, error):
+    path = tmp_path / "b.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        _write_half(path, error)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_input_error(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(InputError, match=r"No space left.*Received: .*b\.txt"):
+        _write_half(tmp_path / "b.txt", full)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_way_is_an_input_error(tmp_path):
+    (tmp_path / "b").write_text("")
+    with (
+        pytest.raises(InputError, match=r"Received: .*c\.txt"),
+        written_aside(tmp_path / "b/c.txt"),
+    ):
+        pytest.fail("there is no place to write to")
