@@ -8,14 +8,12 @@ import os
 import pathlib
 import tempfile
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from fastconv import plots, tables
 
-# Blue and vermilion of the Okabe-Ito palette, which colour-blind readers tell apart; the builds
-# also differ in line width, because equal curves cover each other.
+# The builds also differ in line width, because equal curves cover each other.
 _STYLES = {
-    "stock": {"color": "#0072B2", "linewidth": 5, "alpha": 0.45},
-    "fastconv": {"color": "#D55E00", "linewidth": 1.8, "marker": "o", "markersize": 4},
+    "stock": {"color": plots.BLUE, "linewidth": 5, "alpha": 0.45},
+    "fastconv": {"color": plots.VERMILION, "linewidth": 1.8, "marker": "o", "markersize": 4},
 }
 
 
@@ -39,7 +37,7 @@ def write_report(comparison, directory):
         (aside / "results.json").write_text(
             json.dumps(_record(comparison), indent=2) + "\n", encoding="utf-8"
         )
-        _draw_curves(comparison, aside / "curves.png")
+        (aside / "curves.png").write_bytes(plots.png(_draw_curves(comparison)))
         files = [directory / name for name in ("results.md", "results.json", "curves.png")]
         for file in files:
             os.replace(aside / file.name, file)
@@ -49,24 +47,18 @@ def write_report(comparison, directory):
 def table(comparison):
     """Returns the table of a comparison, in Markdown that also reads well as plain text."""
     builds = (comparison.stock, comparison.fastconv)
-    rows = [
-        ("", "stock Keras", "fastconv"),
-        None,
-        ("seconds per epoch", *(f"{build.seconds_per_epoch:.3g}" for build in builds)),
-        ("images per second", *(f"{build.images_per_second:.0f}" for build in builds)),
-        ("final validation accuracy", *(f"{build.validation_accuracy:.1%}" for build in builds)),
-        ("speed-up", "1.00", f"{comparison.speed_up:.2f}"),
-    ]
-    widths = [max(len(row[column]) for row in rows if row) for column in range(3)]
-    lines = []
-    for row in rows:
-        cells = (
-            [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
-            if row
-            else ["-" * widths[0], "-" * (widths[1] - 1) + ":", "-" * (widths[2] - 1) + ":"]
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return tables.table(
+        ["", "stock Keras", "fastconv"],
+        [
+            ["seconds per epoch", *(f"{build.seconds_per_epoch:.3g}" for build in builds)],
+            ["images per second", *(f"{build.images_per_second:.0f}" for build in builds)],
+            [
+                "final validation accuracy",
+                *(f"{build.validation_accuracy:.1%}" for build in builds),
+            ],
+            ["speed-up", "1.00", f"{comparison.speed_up:.2f}"],
+        ],
+    )
 
 
 def notes(comparison):
@@ -122,9 +114,8 @@ def _record(comparison):
     return record
 
 
-def _draw_curves(comparison, path):
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+def _draw_curves(comparison):
+    figure = plots.new_figure(11, 4.5)
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for name, style in _STYLES.items():
             history = getattr(comparison, name).history
@@ -141,4 +132,4 @@ def _draw_curves(comparison, path):
         f"{comparison.system} on {comparison.dataset}"
         f"{' (synthetic images)' if comparison.synthetic else ''}"
     )
-    figure.savefig(path, dpi=120)
+    return figure
