@@ -15,7 +15,7 @@ def test_columns_are_aligned():
 
 
 def test_a_bar_in_a_cell_is_escaped():
-    assert table(["a|b", "c"], []).splitlines()[0] == r"| a\|b |  c |"
+    assert table(["a|b", "c"], []).splitlines()[0] == r"| a\|b | c |"
 
 
 def test_rows_must_fit_the_header():
