@@ -17,6 +17,7 @@ if config.native_enabled():
 
 from fastconv import layers, models, ops, optimizers  # noqa: E402
 from fastconv.about import info  # noqa: E402
+from fastconv.conversion import convert  # noqa: E402
 from fastconv.explanation import explain  # noqa: E402
 from fastconv.layers import FusedConv2D, MaxPooling2D  # noqa: E402
 
@@ -24,6 +25,7 @@ __all__ = [
     "FusedConv2D",
     "MaxPooling2D",
     "__version__",
+    "convert",
     "explain",
     "info",
     "layers",
