@@ -1,15 +1,31 @@
 """Images to train on: folders of the user's own, or a small data set that fastconv draws itself."""
 
+from fastconv.data.augmentation import Augmentation
 from fastconv.data.dataset import DataError, ImageDataset, Split
 from fastconv.data.folders import load_folders
+from fastconv.data.idx import IdxImage
+from fastconv.data.images import IMAGE_EXTENSIONS, load_image, load_images
+from fastconv.data.listing import ImageListing, ImageSplit, list_images, list_split
+from fastconv.data.pipeline import LABEL_MODES, ImagePipeline
 from fastconv.data.synthetic import CLASS_NAMES as SYNTHETIC_CLASS_NAMES
 from fastconv.data.synthetic import draw_synthetic
 
 __all__ = [
+    "IMAGE_EXTENSIONS",
+    "LABEL_MODES",
     "SYNTHETIC_CLASS_NAMES",
+    "Augmentation",
     "DataError",
+    "IdxImage",
     "ImageDataset",
+    "ImageListing",
+    "ImagePipeline",
+    "ImageSplit",
     "Split",
     "draw_synthetic",
+    "list_images",
+    "list_split",
     "load_folders",
+    "load_image",
+    "load_images",
 ]

@@ -1,17 +1,12 @@
-"""Loads `train/<class>/` and `test/<class>/` folders of images."""
+"""Loads `train/<class>/` and `test/<class>/` folders of images into memory."""
 
 from __future__ import annotations
 
 import os
-import pathlib
-
-import numpy as np
-from PIL import Image
 
 from fastconv.data.dataset import DataError, ImageDataset, Split
-
-SPLITS = ("train", "test")
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+from fastconv.data.images import load_images
+from fastconv.data.listing import ImageSplit, list_images
 
 
 def load_folders(
@@ -39,90 +34,22 @@ def load_folders(
     >>> dataset.train.images.shape
     (800, 64, 64, 3)
     """
-    root = pathlib.Path(directory)
-    if not root.is_dir():
-        raise DataError(f"The data folder does not exist or is not a folder. Received: {root}")
-    listings = {split: _list_split(root, split) for split in SPLITS}
-    _check_same_classes(root, listings)
-    class_names = tuple(listings["train"])
-    splits = {
-        split: _load_split(list(listing.values()), image_size)
-        for split, listing in listings.items()
-    }
+    listing = list_images(directory, validation_split=0)
+    if listing.test is None:
+        raise DataError(
+            "The data folder needs the sub-folders train/<class>/ and test/<class>/, but has no "
+            f"test/. Received: {listing.directory}"
+        )
     return ImageDataset(
-        name=root.resolve().name, synthetic=False, class_names=class_names, **splits
+        name=listing.directory.resolve().name,
+        synthetic=False,
+        class_names=listing.class_names,
+        train=_load_split(listing.train, image_size),
+        test=_load_split(listing.test, image_size),
     )
 
 
-def _list_split(root: pathlib.Path, split: str) -> dict[str, list[pathlib.Path]]:
-    """Returns the image files of every class of a split, both in alphabetical order."""
-    folder = root / split
-    if not folder.is_dir():
-        raise DataError(
-            f"The data folder needs the sub-folders train/<class>/ and test/<class>/, but has no "
-            f"{split}/. Received: {root}"
-        )
-    listing = {
-        entry.name: _list_images(entry)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
-    if len(listing) < 2:
-        raise DataError(
-            f"A split needs at least two class folders, {split}/ has {len(listing)}. "
-            f"Received: {folder}"
-        )
-    for name, images in listing.items():
-        if not images:
-            raise DataError(
-                f"Class {name!r} has no images in {split}/ (files ending in "
-                f"{', '.join(EXTENSIONS)}). Received: {folder / name}"
-            )
-    return listing
-
-
-def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [
-        entry
-        for entry in sorted(folder.iterdir())
-        if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith(".") and entry.is_file()
-    ]
-
-
-def _check_same_classes(root: pathlib.Path, listings: dict[str, dict]) -> None:
-    classes = {split: set(listing) for split, listing in listings.items()}
-    if classes["train"] == classes["test"]:
-        return
-    only = "; ".join(
-        f"only in {split}/: {', '.join(sorted(names))}"
-        for split, names in (
-            ("train", classes["train"] - classes["test"]),
-            ("test", classes["test"] - classes["train"]),
-        )
-        if names
-    )
-    raise DataError(f"train/ and test/ must hold the same classes; {only}. Received: {root}")
-
-
-def _load_split(images_by_class: list[list[pathlib.Path]], image_size: tuple[int, int]) -> Split:
-    labels = np.repeat(
-        np.arange(len(images_by_class), dtype="int32"), [len(paths) for paths in images_by_class]
-    )
-    images = np.empty((len(labels), *image_size, 3), dtype="float32")
-    paths = (path for paths in images_by_class for path in paths)
-    for row, path in zip(images, paths, strict=True):
-        row[...] = _load_image(path, image_size)
+def _load_split(split: ImageSplit, image_size: tuple[int, int]) -> Split:
+    images = load_images(split.files, image_size).astype("float32")
     images /= 255.0
-    return Split(images=images, labels=labels)
-
-
-def _load_image(path: pathlib.Path, image_size: tuple[int, int]) -> np.ndarray:
-    """Returns one image as uint8 RGB, shape `(height, width, 3)`."""
-    height, width = image_size
-    try:
-        with Image.open(path) as image:
-            rgb = image.convert("RGB")
-    # Pillow raises SyntaxError for some broken PNG files and ValueError for some broken headers.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"The image cannot be read ({error}). Received: {path}") from error
-    return np.asarray(rgb.resize((width, height), Image.Resampling.BILINEAR))
+    return Split(images=images, labels=split.labels)

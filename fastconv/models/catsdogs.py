@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from fastconv.data import Augmentation
 from fastconv.models.system import System
 
 
@@ -27,4 +28,5 @@ SYSTEM = System(
     optimizer=lambda: keras.optimizers.Adadelta(1.0),
     layers=_layers,
     max_classes=2,
+    augmentation=Augmentation(shear=0.2, zoom=0.2, horizontal_flip=True),
 )

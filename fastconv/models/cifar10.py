@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from fastconv.data import Augmentation
 from fastconv.models.system import System
 
 
@@ -30,4 +31,5 @@ SYSTEM = System(
     loss="categorical_crossentropy",
     optimizer=keras.optimizers.RMSprop,
     layers=_layers,
+    augmentation=Augmentation(horizontal_shift=0.1, vertical_shift=0.1, horizontal_flip=True),
 )

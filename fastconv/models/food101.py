@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from fastconv.data import Augmentation
 from fastconv.models.system import System
 
 
@@ -30,4 +31,11 @@ SYSTEM = System(
     loss="categorical_crossentropy",
     optimizer=lambda: keras.optimizers.RMSprop(1e-4),
     layers=_layers,
+    augmentation=Augmentation(
+        brightness=(0.1, 0.7),
+        rotation=90.0,
+        horizontal_shift=0.5,
+        horizontal_flip=True,
+        vertical_flip=True,
+    ),
 )

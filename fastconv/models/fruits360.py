@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from fastconv.data import Augmentation
 from fastconv.models.system import System
 
 
@@ -46,4 +47,5 @@ SYSTEM = System(
     optimizer=_optimizer,
     layers=_layers,
     variants=("v1", "v2", "v3", "v4", "v5", "v6"),
+    augmentation=Augmentation(brightness=(0.5, 1.5)),
 )

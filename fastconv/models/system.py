@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from fastconv import optimizers
+from fastconv.data import Augmentation
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class System:
             input; `convolution` is a `fastconv.models.blocks.ConvolutionBlock`.
         variants: tuple of strings, the variants' names, the default one last. Defaults to `()`.
         max_classes: int, or None for no limit. Defaults to `None`.
+        augmentation: `fastconv.data.Augmentation` of the training images, or None for none.
+            Defaults to `None`.
     """
 
     name: str
@@ -36,6 +39,7 @@ class System:
     layers: Callable[..., list[keras.layers.Layer]]
     variants: tuple[str, ...] = ()
     max_classes: int | None = None
+    augmentation: Augmentation | None = None
 
     def new_optimizer(self, backend="fastconv"):
         """Returns a new optimizer.

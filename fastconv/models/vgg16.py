@@ -8,6 +8,7 @@ can be frozen by theirs. Blocks 1 to 4 start frozen; the last block ("block5_con
 import keras
 from keras import layers
 
+from fastconv.data import Augmentation
 from fastconv.models.system import System
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
@@ -42,4 +43,7 @@ SYSTEM = System(
     loss="categorical_crossentropy",
     optimizer=lambda: keras.optimizers.RMSprop(1e-4),
     layers=_layers,
+    augmentation=Augmentation(
+        rotation=15.0, horizontal_shift=0.1, vertical_shift=0.1, zoom=0.1, horizontal_flip=True
+    ),
 )
