@@ -203,7 +203,18 @@ def existing_folder(directory: str | os.PathLike) -> pathlib.Path:
 
 def list_class_folders(folder: pathlib.Path) -> _FilesByClass:
     """Returns the image files of every class folder, both in alphabetical order."""
-    return {entry.name: _list_files(entry) for entry in _list_folders(folder)}
+    return {entry.name: list_image_files(entry) for entry in _list_folders(folder)}
+
+
+def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[pathlib.Path]:
+    """Returns the image files of a folder (and those of folders within) in alphabetical order."""
+    return [
+        entry
+        for entry in sorted(folder.rglob("*") if recursive else folder.iterdir())
+        if entry.suffix.lower() in IMAGE_EXTENSIONS
+        and not entry.name.startswith(".")
+        and entry.is_file()
+    ]
 
 
 # The one split of a folder that holds class folders and no split folders.
@@ -237,16 +248,6 @@ def _list_folders(folder: pathlib.Path) -> list[pathlib.Path]:
         entry
         for entry in sorted(folder.iterdir())
         if entry.is_dir() and not entry.name.startswith(".")
-    ]
-
-
-def _list_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [
-        entry
-        for entry in sorted(folder.iterdir())
-        if entry.suffix.lower() in IMAGE_EXTENSIONS
-        and not entry.name.startswith(".")
-        and entry.is_file()
     ]
 
 
