@@ -124,9 +124,10 @@ def list_images(
 
     Example:
 
-    >>> listing = list_images("photos", classes=("cat", "dog"))
-    >>> listing.train.counts
-    {'cat': 425, 'dog': 425}
+    >>> from fastconv.data import list_images
+    >>> listing = list_images("photos", classes=("cat", "dog"), validation_split=0.25)
+    >>> listing.train.counts, listing.validation.counts
+    ({'cat': 6, 'dog': 6}, {'cat': 2, 'dog': 2})
     """
     if not 0 <= validation_split < 1:
         raise DataError(
@@ -181,8 +182,9 @@ def list_split(
 
     Example:
 
-    >>> len(list_split("photos", "test"))
-    200
+    >>> from fastconv.data import list_split
+    >>> list_split("photos", "test").counts
+    {'cat': 4, 'dog': 4, 'horse': 4}
     """
     if split not in SPLITS:
         raise DataError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
