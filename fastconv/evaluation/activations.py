@@ -63,12 +63,14 @@ def activation_maps(model, image, layers=None):
     pooling (15, 15, 32)
     """
     chosen = _first_layers(model) if layers is None else _named_layers(model, layers)
-    outputs = [layer.input if _is_convolution(layer) else layer.output for layer in chosen]
-    values = keras.Model(model.inputs[0], outputs)(
-        np.asarray(image, "float32")[np.newaxis], training=False
+    probe = keras.Model(
+        model.inputs[0],
+        {each.name: each.input if _is_convolution(each) else each.output for each in chosen},
     )
+    values = probe(np.asarray(image, "float32")[np.newaxis], training=False)
     found = []
-    for layer, value in zip(chosen, values, strict=True):
+    for layer in chosen:
+        value = values[layer.name]
         stages = convolution_stages(layer, value) if _is_convolution(layer) else {"output": value}
         for stage, maps in stages.items():
             maps = keras.ops.convert_to_numpy(keras.ops.cast(maps[0], "float32"))
@@ -114,7 +116,8 @@ def convolution_stages(layer, inputs):
     if fused and layer.negative_slope is not None:
         x = stages["activation"] = keras.ops.leaky_relu(x, layer.negative_slope)
     elif layer.activation is not keras.activations.linear:
-        x = stages["activation"] = layer.activation(x)
+        # A layer as activation may have a type of its own.
+        x = stages["activation"] = keras.ops.cast(layer.activation(x), dtype)
     if fused and layer.pool_size is not None:
         stages["pooling"] = keras.ops.max_pool(
             x, layer.pool_size, layer.pool_strides, layer.pool_padding
