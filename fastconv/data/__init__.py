@@ -2,7 +2,7 @@
 
 from fastconv.data.augmentation import Augmentation
 from fastconv.data.dataset import DataError, ImageDataset, Split
-from fastconv.data.folders import load_folders
+from fastconv.data.folders import load_folders, write_folders
 from fastconv.data.idx import IdxImage
 from fastconv.data.images import IMAGE_EXTENSIONS, ImageSource, load_image, load_images
 from fastconv.data.listing import (
@@ -36,4 +36,5 @@ __all__ = [
     "load_folders",
     "load_image",
     "load_images",
+    "write_folders",
 ]
