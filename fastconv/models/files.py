@@ -71,12 +71,10 @@ def save_model(
 
     Example:
 
-    >>> description = fastconv.models.ModelDescription(
+    >>> description = ModelDescription(
     ...     "cifar10", None, "fastconv", ("cat", "dog"), image_size=(32, 32), channels=3
     ... )
-    >>> model = fastconv.models.build("cifar10", classes=2)
-    >>> fastconv.models.save_model(model, "model.keras", description)
-    PosixPath('model.keras')
+    >>> save_model(model, "model.keras", description)
     """
     path = pathlib.Path(path)
     with written_aside(path) as aside:
@@ -102,9 +100,9 @@ def load_model(path: str | os.PathLike) -> tuple[keras.Model, ModelDescription]:
 
     Example:
 
-    >>> model, description = fastconv.models.load_model("runs/cifar10")
+    >>> model, description = load_model("runs/cifar10")
     >>> description.class_names
-    ('cat', 'dog', 'horse')
+    ('airplane', 'automobile')
     """
     path = _model_file(pathlib.Path(path))
     description = _read_description(path)

@@ -19,7 +19,7 @@ def _layers(convolution, classes, variant):
         layers.Flatten(),
         convolution.dense(1024, activation="relu"),
         convolution.dropout(0.5),
-        convolution.output(classes, "softmax"),
+        layers.Dense(classes, activation="softmax"),
     ]
 
 
@@ -29,11 +29,7 @@ SYSTEM = System(
     classes=10,
     batch_size=32,
     loss="categorical_crossentropy",
-    optimizer=keras.optimizers.RMSprop,
-    learning_rate=1e-4,
-    epochs=100,
-    patience=10,
-    validation_split=0.15,
+    optimizer=lambda: keras.optimizers.RMSprop(1e-4),
     layers=_layers,
     augmentation=Augmentation(
         brightness=(0.1, 0.7),

@@ -26,8 +26,7 @@ def fused_dense(x, kernel, bias=None, activation=None, negative_slope=0.3):
 
     Example:
 
-    >>> x, kernel = tf.ones([32, 4096]), tf.ones([4096, 256])
-    >>> fastconv.ops.fused_dense(x, kernel, activation="relu").shape
+    >>> fused_dense(tf.ones([32, 4096]), tf.ones([4096, 256]), activation="relu").shape
     TensorShape([32, 256])
     """
     attributes = arguments.activation(activation, negative_slope)
