@@ -20,8 +20,8 @@ def info():
 
     Example:
 
-    >>> fastconv.info()["isa"]
-    'avx512'
+    >>> fastconv.info()["isas"]
+    ['baseline', 'avx2', 'avx512']
     """
     core = native.core()
     build = core.build_info()

@@ -28,8 +28,9 @@ def written_aside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Example:
 
-    >>> with fastconv.files.written_aside("results.json") as aside:
-    ...     aside.write_text("{}")
+    >>> from fastconv.files import written_aside
+    >>> with written_aside("results.json") as aside:
+    ...     _ = aside.write_text("{}")
     """
     path = pathlib.Path(path)
     try:

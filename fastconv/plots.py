@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
+RED = "#CC3311"  # of Paul Tol's vibrant scheme: right and wrong must not look alike
 
 _DPI = 120
 
@@ -39,9 +40,10 @@ def png(figure):
 
     Example:
 
-    >>> figure = new_figure(4, 3)
-    >>> axes = figure.subplots()
-    >>> pathlib.Path("curve.png").write_bytes(png(figure))
+    >>> from fastconv import plots
+    >>> figure = plots.new_figure(4, 3)
+    >>> plots.png(figure)[1:4]
+    b'PNG'
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)

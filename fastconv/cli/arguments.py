@@ -37,3 +37,13 @@ def _integer(text, least):
     if value is None or value < least:
         raise argparse.ArgumentTypeError(f"must be an integer of at least {least}, not {text!r}")
     return value
+
+
+def names(text):
+    """Returns the names that a text holds, separated by commas, as a tuple."""
+    found = tuple(name.strip() for name in text.split(","))
+    if "" in found or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(
+            f"must be different names separated by commas, not {text!r}"
+        )
+    return found

@@ -2,10 +2,16 @@
 
 from fastconv.data.augmentation import Augmentation
 from fastconv.data.dataset import DataError, ImageDataset, Split
-from fastconv.data.folders import load_folders
+from fastconv.data.folders import load_folders, write_folders
 from fastconv.data.idx import IdxImage
-from fastconv.data.images import IMAGE_EXTENSIONS, load_image, load_images
-from fastconv.data.listing import ImageListing, ImageSplit, list_images, list_split
+from fastconv.data.images import IMAGE_EXTENSIONS, ImageSource, load_image, load_images
+from fastconv.data.listing import (
+    ImageListing,
+    ImageSplit,
+    list_image_files,
+    list_images,
+    list_split,
+)
 from fastconv.data.pipeline import LABEL_MODES, ImagePipeline
 from fastconv.data.synthetic import CLASS_NAMES as SYNTHETIC_CLASS_NAMES
 from fastconv.data.synthetic import draw_synthetic
@@ -20,12 +26,15 @@ __all__ = [
     "ImageDataset",
     "ImageListing",
     "ImagePipeline",
+    "ImageSource",
     "ImageSplit",
     "Split",
     "draw_synthetic",
+    "list_image_files",
     "list_images",
     "list_split",
     "load_folders",
     "load_image",
     "load_images",
+    "write_folders",
 ]

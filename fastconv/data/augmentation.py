@@ -38,8 +38,10 @@ class Augmentation:
 
     Example:
 
+    >>> from fastconv.data import Augmentation
     >>> augmentation = Augmentation(horizontal_shift=0.1, horizontal_flip=True)
-    >>> batch = augmentation(images, seed=(0, 1))
+    >>> augmentation(np.zeros((8, 32, 32, 3), "uint8"), seed=(0, 1)).shape
+    TensorShape([8, 32, 32, 3])
     """
 
     brightness: tuple[float, float] = (1.0, 1.0)

@@ -53,7 +53,8 @@ def load_image(source: ImageSource, image_size: tuple[int, int], channels: int =
 
     Example:
 
-    >>> load_image("photos/cat/1.jpg", (64, 64)).shape
+    >>> from fastconv.data import load_image
+    >>> load_image("photos/test/cat/0.png", (64, 64)).shape
     (64, 64, 3)
     """
     height, width = image_size
@@ -90,8 +91,9 @@ def load_images(
 
     Example:
 
-    >>> load_images(listing.test.files, (64, 64)).shape
-    (1000, 64, 64, 3)
+    >>> from fastconv.data import list_split, load_images
+    >>> load_images(list_split("photos", "test").files, (64, 64)).shape
+    (12, 64, 64, 3)
     """
     images = np.empty((len(sources), *image_size, channels), "uint8")
 

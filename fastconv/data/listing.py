@@ -124,9 +124,10 @@ def list_images(
 
     Example:
 
-    >>> listing = list_images("photos", classes=("cat", "dog"))
-    >>> listing.train.counts
-    {'cat': 425, 'dog': 425}
+    >>> from fastconv.data import list_images
+    >>> listing = list_images("photos", classes=("cat", "dog"), validation_split=0.25)
+    >>> listing.train.counts, listing.validation.counts
+    ({'cat': 6, 'dog': 6}, {'cat': 2, 'dog': 2})
     """
     if not 0 <= validation_split < 1:
         raise DataError(
@@ -181,8 +182,9 @@ def list_split(
 
     Example:
 
-    >>> len(list_split("photos", "test"))
-    200
+    >>> from fastconv.data import list_split
+    >>> list_split("photos", "test").counts
+    {'cat': 4, 'dog': 4, 'horse': 4}
     """
     if split not in SPLITS:
         raise DataError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
@@ -203,7 +205,18 @@ def existing_folder(directory: str | os.PathLike) -> pathlib.Path:
 
 def list_class_folders(folder: pathlib.Path) -> _FilesByClass:
     """Returns the image files of every class folder, both in alphabetical order."""
-    return {entry.name: _list_files(entry) for entry in _list_folders(folder)}
+    return {entry.name: list_image_files(entry) for entry in _list_folders(folder)}
+
+
+def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[pathlib.Path]:
+    """Returns the image files of a folder (and those of folders within) in alphabetical order."""
+    return [
+        entry
+        for entry in sorted(folder.rglob("*") if recursive else folder.iterdir())
+        if entry.suffix.lower() in IMAGE_EXTENSIONS
+        and not entry.name.startswith(".")
+        and entry.is_file()
+    ]
 
 
 # The one split of a folder that holds class folders and no split folders.
@@ -237,16 +250,6 @@ def _list_folders(folder: pathlib.Path) -> list[pathlib.Path]:
         entry
         for entry in sorted(folder.iterdir())
         if entry.is_dir() and not entry.name.startswith(".")
-    ]
-
-
-def _list_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [
-        entry
-        for entry in sorted(folder.iterdir())
-        if entry.suffix.lower() in IMAGE_EXTENSIONS
-        and not entry.name.startswith(".")
-        and entry.is_file()
     ]
 
 

@@ -54,10 +54,11 @@ class ImagePipeline:
 
     Example:
 
-    >>> listing = list_images("photos")
-    >>> batches = ImagePipeline(listing.train, (64, 64), seed=1, shuffle=True)
-    >>> for epoch in range(10):
-    ...     model.fit(batches.epoch(epoch), epochs=1)
+    >>> from fastconv.data import ImagePipeline, list_split
+    >>> batches = ImagePipeline(list_split("photos", "train"), (64, 64), seed=1, shuffle=True)
+    >>> images, labels = next(iter(batches.epoch(0)))
+    >>> images.shape, labels.shape
+    (TensorShape([24, 64, 64, 3]), TensorShape([24, 3]))
     """
 
     def __init__(

@@ -46,6 +46,8 @@ def draw_synthetic(
         DataError: A count is below one or the images are too small to show a shape.
 
     Example:
+
+    >>> from fastconv.data import draw_synthetic
     >>> dataset = draw_synthetic(train_per_class=2, test_per_class=1)
     >>> dataset.train.images.shape
     (20, 32, 32, 3)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import keras
 from keras import layers
 
 from fastconv.layers import Dense, Dropout, FusedConv2D
@@ -103,3 +104,20 @@ class ConvolutionBlock:
     def dropout(self, rate):
         """Returns the backend's layer of dropout that follows no convolution."""
         return Dropout(rate) if self.backend == "fastconv" else layers.Dropout(rate)
+
+    def output(self, units, activation, name=None):
+        """Returns the last layer.
+
+        Under a mixed policy it computes in the type of its weights: 16 bits would round small
+        probabilities to 0.
+
+        Args:
+            units: int.
+            activation: string.
+            name: string, the layer's name. Defaults to `None`.
+
+        Returns:
+            The layer, a stock one in both backends.
+        """
+        dtype = keras.config.dtype_policy().variable_dtype
+        return layers.Dense(units, activation=activation, dtype=dtype, name=name)

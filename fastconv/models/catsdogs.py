@@ -14,7 +14,7 @@ def _layers(convolution, classes, variant):
         layers.Flatten(),
         convolution.dense(128, activation="relu"),
         convolution.dropout(0.2),
-        layers.Dense(1, activation="sigmoid"),
+        convolution.output(1, "sigmoid"),
     ]
 
 
@@ -24,8 +24,10 @@ SYSTEM = System(
     classes=2,
     batch_size=32,
     loss="binary_crossentropy",
-    # 1.0 is the rate of Adadelta's authors, and was Keras's default when this system was written.
-    optimizer=lambda: keras.optimizers.Adadelta(1.0),
+    optimizer=keras.optimizers.Adadelta,
+    # That of Adadelta's authors, and Keras's default when this system was written.
+    learning_rate=1.0,
+    epochs=25,
     layers=_layers,
     max_classes=2,
     augmentation=Augmentation(shear=0.2, zoom=0.2, horizontal_flip=True),

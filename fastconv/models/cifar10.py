@@ -19,7 +19,7 @@ def _layers(convolution, classes, variant):
         layers.Flatten(),
         convolution.dense(512, activation="relu"),
         convolution.dropout(0.5),
-        layers.Dense(classes, activation="softmax"),
+        convolution.output(classes, "softmax"),
     ]
 
 
@@ -30,6 +30,8 @@ SYSTEM = System(
     batch_size=256,
     loss="categorical_crossentropy",
     optimizer=keras.optimizers.RMSprop,
+    learning_rate=1e-3,
+    epochs=100,
     layers=_layers,
     augmentation=Augmentation(horizontal_shift=0.1, vertical_shift=0.1, horizontal_flip=True),
 )

@@ -71,10 +71,12 @@ def save_model(
 
     Example:
 
-    >>> description = ModelDescription(
+    >>> description = fastconv.models.ModelDescription(
     ...     "cifar10", None, "fastconv", ("cat", "dog"), image_size=(32, 32), channels=3
     ... )
-    >>> save_model(model, "model.keras", description)
+    >>> model = fastconv.models.build("cifar10", classes=2)
+    >>> fastconv.models.save_model(model, "model.keras", description)
+    PosixPath('model.keras')
     """
     path = pathlib.Path(path)
     with written_aside(path) as aside:
@@ -100,9 +102,9 @@ def load_model(path: str | os.PathLike) -> tuple[keras.Model, ModelDescription]:
 
     Example:
 
-    >>> model, description = load_model("runs/cifar10")
+    >>> model, description = fastconv.models.load_model("runs/cifar10")
     >>> description.class_names
-    ('airplane', 'automobile')
+    ('cat', 'dog', 'horse')
     """
     path = _model_file(pathlib.Path(path))
     description = _read_description(path)

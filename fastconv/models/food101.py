@@ -19,7 +19,7 @@ def _layers(convolution, classes, variant):
         layers.Flatten(),
         convolution.dense(1024, activation="relu"),
         convolution.dropout(0.5),
-        layers.Dense(classes, activation="softmax"),
+        convolution.output(classes, "softmax"),
     ]
 
 
@@ -29,7 +29,11 @@ SYSTEM = System(
     classes=10,
     batch_size=32,
     loss="categorical_crossentropy",
-    optimizer=lambda: keras.optimizers.RMSprop(1e-4),
+    optimizer=keras.optimizers.RMSprop,
+    learning_rate=1e-4,
+    epochs=100,
+    patience=10,
+    validation_split=0.15,
     layers=_layers,
     augmentation=Augmentation(
         brightness=(0.1, 0.7),

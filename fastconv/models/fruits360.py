@@ -14,7 +14,7 @@ def _layers(convolution, classes, variant):
             *convolution(16 if variant == "v1" else 32, pool_size=2),
             layers.Flatten(),
             convolution.dense(dense_units, activation="relu"),
-            layers.Dense(classes, activation="softmax"),
+            convolution.output(classes, "softmax"),
         ]
     if variant == "v6":
         first = convolution(64, batch_norm=True, spatial_dropout=0.2, kernel_regularizer="l2")
@@ -28,14 +28,15 @@ def _layers(convolution, classes, variant):
         layers.Flatten(),
         convolution.dense(dense_units, activation="relu"),
         convolution.dropout(0.5),
-        layers.Dense(classes, activation="softmax"),
+        convolution.output(classes, "softmax"),
     ]
 
 
-def _optimizer():
+def _optimizer(learning_rate):
     # "decay 1e-6": the rate falls as 1 / (1 + decay * step).
-    schedule = keras.optimizers.schedules.InverseTimeDecay(1e-4, decay_steps=1, decay_rate=1e-6)
-    return keras.optimizers.RMSprop(schedule)
+    return keras.optimizers.RMSprop(
+        keras.optimizers.schedules.InverseTimeDecay(learning_rate, decay_steps=1, decay_rate=1e-6)
+    )
 
 
 SYSTEM = System(
@@ -45,6 +46,9 @@ SYSTEM = System(
     batch_size=32,
     loss="categorical_crossentropy",
     optimizer=_optimizer,
+    learning_rate=1e-4,
+    epochs=50,
+    patience=3,
     layers=_layers,
     variants=("v1", "v2", "v3", "v4", "v5", "v6"),
     augmentation=Augmentation(brightness=(0.5, 1.5)),

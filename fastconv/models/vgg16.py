@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from fastconv.data import Augmentation
-from fastconv.models.system import System
+from fastconv.models.system import Phase, System
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
 
@@ -31,7 +31,7 @@ def _layers(convolution, classes, variant):
         *base,
         layers.Flatten(name="flatten"),
         convolution.dense(519, activation="relu", name="fc1"),
-        layers.Dense(classes, activation="softmax", name="predictions"),
+        convolution.output(classes, "softmax", name="predictions"),
     ]
 
 
@@ -41,7 +41,20 @@ SYSTEM = System(
     classes=16,
     batch_size=32,
     loss="categorical_crossentropy",
-    optimizer=lambda: keras.optimizers.RMSprop(1e-4),
+    optimizer=keras.optimizers.RMSprop,
+    learning_rate=1e-4,
+    epochs=20,
+    monitor="val_accuracy",
+    patience=5,
+    phases=(
+        Phase("head", epochs=20, learning_rate=1e-4, frozen=("block",)),
+        Phase(
+            "fine-tune",
+            epochs=20,
+            learning_rate=1e-5,
+            frozen=tuple(f"block{block}_" for block in range(1, len(_BLOCKS))),
+        ),
+    ),
     layers=_layers,
     augmentation=Augmentation(
         rotation=15.0, horizontal_shift=0.1, vertical_shift=0.1, zoom=0.1, horizontal_flip=True

@@ -74,7 +74,8 @@ def fused_conv2d(
 
     >>> x = tf.random.normal([8, 32, 32, 3])
     >>> filter = tf.random.normal([3, 3, 3, 16])
-    >>> fused_conv2d(x, filter, padding="same", activation="relu", pool_size=2).shape
+    >>> y = fastconv.ops.fused_conv2d(x, filter, padding="same", activation="relu", pool_size=2)
+    >>> y.shape
     TensorShape([8, 16, 16, 16])
     """
     convolution = arguments.convolution(strides, padding, dilations)

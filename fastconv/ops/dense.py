@@ -26,7 +26,8 @@ def fused_dense(x, kernel, bias=None, activation=None, negative_slope=0.3):
 
     Example:
 
-    >>> fused_dense(tf.ones([32, 4096]), tf.ones([4096, 256]), activation="relu").shape
+    >>> x, kernel = tf.ones([32, 4096]), tf.ones([4096, 256])
+    >>> fastconv.ops.fused_dense(x, kernel, activation="relu").shape
     TensorShape([32, 256])
     """
     attributes = arguments.activation(activation, negative_slope)

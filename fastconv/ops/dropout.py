@@ -25,7 +25,7 @@ def dropout(x, rate, seed):
 
     Example:
 
-    >>> dropout(tf.ones([2, 3]), 0.5, seed=(1, 2)).shape
+    >>> fastconv.ops.dropout(tf.ones([2, 3]), 0.5, seed=(1, 2)).shape
     TensorShape([2, 3])
     """
     drop = arguments.dropout(rate, 0.0, seed)

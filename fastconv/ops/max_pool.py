@@ -28,7 +28,7 @@ def max_pool2d(x, pool_size=2, pool_strides=None, pool_padding="valid"):
 
     Example:
 
-    >>> max_pool2d(tf.random.normal([8, 32, 32, 3]), 3, 2, "same").shape
+    >>> fastconv.ops.max_pool2d(tf.random.normal([8, 32, 32, 3]), 3, 2, "same").shape
     TensorShape([8, 16, 16, 3])
     """
     size = arguments.pair(pool_size, "pool_size")

@@ -1,44 +1,18 @@
-"""Runs the installed command as a user does."""
+"""Tests of the installed command: what all sub-commands share, `demo` and `info`."""
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import sysconfig
 
 import keras
 import pytest
 import tensorflow as tf
+from commands import assert_refused, run
 from image_folders import write_dataset
 from PIL import Image
 
 import fastconv
 from fastconv import cli
-
-FASTCONV = pathlib.Path(sysconfig.get_path("scripts")) / "fastconv"
-
-
-def run(*arguments, cwd, **environment):
-    return subprocess.run(
-        [FASTCONV, *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=300,
-    )
-
-
-def assert_refused(result, *words):
-    """Asserts exit code 2 and, beside TensorFlow's log, one line that holds the words."""
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    lines = [line for line in result.stderr.splitlines() if line.startswith("fastconv: error: ")]
-    assert len(lines) == 1, result.stderr
-    for word in words:
-        assert word in lines[0]
 
 
 @pytest.fixture(scope="module")

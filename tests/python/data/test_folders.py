@@ -4,7 +4,7 @@ from helpers import REPOSITORY
 from image_folders import write_dataset, write_image
 from PIL import Image
 
-from fastconv.data import DataError, load_folders
+from fastconv.data import DataError, draw_synthetic, load_folders, write_folders
 
 CIFAR10 = REPOSITORY.parent / "shared" / "data" / "cifar10"
 
@@ -131,3 +131,13 @@ def test_cifar10_has_the_channel_means_of_its_source():
     # means of images spread by about 30, so that of 5,000 by 30 / sqrt(5000) = 0.4.
     means = 255 * dataset.train.images.mean(axis=(0, 1, 2), dtype="float64")
     np.testing.assert_allclose(means, [125.3, 123.0, 113.9], atol=5 * 0.4)
+
+
+def test_written_folders_load_as_the_same_images(tmp_path):
+    dataset = draw_synthetic(train_per_class=2, test_per_class=1, image_size=(16, 20))
+    loaded = load_folders(write_folders(dataset, tmp_path / "shapes"), image_size=(16, 20))
+    assert loaded.class_names == dataset.class_names
+    for split in ("train", "test"):
+        written, read = getattr(dataset, split), getattr(loaded, split)
+        np.testing.assert_array_equal(read.labels, written.labels)
+        np.testing.assert_allclose(read.images, written.images, atol=0.5 / 255 + 1e-6)

@@ -150,7 +150,7 @@ def test_updates_wait_for_readers_and_are_in_place(needs_native):
         optimizer.apply([gradient])
         return dx
 
-    # A first value that NumPy happened to align may lie in NumPy's memory: the first step leaves it.
+    # A first value that happens to be aligned may lie in NumPy's memory; the first step leaves it.
     step(tf.ones((300, 700)))
     before = address(weight)
     for _ in range(STEPS):
