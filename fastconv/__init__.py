@@ -4,7 +4,7 @@ Example:
 
 >>> import fastconv
 >>> model = fastconv.models.build("cifar10")
->>> model.compile("rmsprop", "categorical_crossentropy", ["accuracy"])
+>>> model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
 """
 
 from fastconv import config, native
@@ -20,6 +20,7 @@ from fastconv.about import info  # noqa: E402
 from fastconv.conversion import convert  # noqa: E402
 from fastconv.explanation import explain  # noqa: E402
 from fastconv.layers import FusedConv2D, MaxPooling2D  # noqa: E402
+from fastconv.steps import fuse_steps  # noqa: E402
 
 __all__ = [
     "FusedConv2D",
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "convert",
     "explain",
+    "fuse_steps",
     "info",
     "layers",
     "models",
