@@ -16,21 +16,28 @@ RATIOS = (
     ("stock plain", "fastconv plain"),
     ("stock XLA", "fastconv XLA"),
     ("PyTorch", "fastconv default"),
+    ("stock XLA", "stock XLA, grouped"),
+    ("stock XLA, grouped", "stock, one program"),
+    ("fastconv XLA", "fastconv, one program"),
+    ("stock XLA, grouped", "fastconv, one program"),
+    ("stock, one program", "fastconv, one program"),
 )
 # The first traces and compiles, the second lets the allocators settle.
 WARM_UP_STEPS = 2
 
 
-def measure(options, make_step, torch_step):
+def measure(options, make_step, torch_step, steps_per_execution=None):
     """Times all variants of every system.
 
     Args:
         options: the command line's.
         make_step: `systems.training_step` or `systems.prediction_step`.
         torch_step: name of the function of `benchmarks.torch_systems` that makes PyTorch's step.
+        steps_per_execution: int, also times training with groups of so many steps.
 
     Returns:
-        Dict of `torch`, PyTorch's version or why it is absent, and the systems' results.
+        Dict of `torch`, PyTorch's version or why it is absent, `steps_per_execution`, and the
+        systems' results.
     """
     keras.config.set_dtype_policy(options.dtype_policy)
     torch_systems, torch_note = _torch(options)
@@ -44,16 +51,23 @@ def measure(options, make_step, torch_step):
             steps["PyTorch"] = getattr(torch_systems, torch_step)(
                 system, *systems.batch(system, size)
             )
+        grouped = (
+            systems.grouped_variants(system, size, steps_per_execution)
+            if steps_per_execution
+            else {}
+        )
         seconds = harness.interleave(
-            steps,
+            {**steps, **grouped},
             options.rounds,
             options.steps,
             WARM_UP_STEPS,
             options.budget,
             command.progress,
         )
+        for variant in grouped:
+            seconds[variant] = [value / steps_per_execution for value in seconds[variant]]
         results.append({"system": name, "batch": size, **summarise(seconds, defaults)})
-    return {"torch": torch_note, "systems": results}
+    return {"torch": torch_note, "steps_per_execution": steps_per_execution, "systems": results}
 
 
 def summarise(seconds, defaults):
@@ -114,12 +128,20 @@ def markdown(results):
         ],
     )
     chosen = sorted({f"{d} is {v}" for row in rows for d, v in row["defaults"].items()})
+    groups = results["steps_per_execution"]
+    grouped_note = (
+        f"\n\n{groups} steps in a call, times of one: grouped is Keras's "
+        f"`steps_per_execution={groups}`, which runs a program per step; one program is the same "
+        "with `fastconv.fuse_steps`."
+        if groups
+        else ""
+    )
     return (
         "Medians and quartiles of a step:\n\n"
         f"{times}\n"
         "Ratios of times, above 1 where the second is faster, with an interval for the median:\n\n"
         f"{ratios}\n"
-        f"Keras's default: {', '.join(chosen)}. {results['torch']}\n"
+        f"Keras's default: {', '.join(chosen)}. {results['torch']}{grouped_note}\n"
     )
 
 

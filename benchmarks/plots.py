@@ -13,10 +13,13 @@ _COLORS = {
     "stock": "#8c8c8c",
     "stock plain": "#8c8c8c",
     "stock XLA": "#c8c8c8",
+    "stock XLA, grouped": "#f0e442",
+    "stock, one program": "#d55e00",
     "PyTorch": "#e69f00",
     "fastconv": "#0072b2",
     "fastconv plain": "#0072b2",
     "fastconv XLA": "#56b4e9",
+    "fastconv, one program": "#009e73",
 }
 _LINES = ("-", "--", ":", "-.")
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import fastconv
 from fastconv import models
 
 BACKENDS = ("stock", "fastconv")
@@ -65,6 +66,33 @@ def variants(system, size, make_step):
     return steps, defaults
 
 
+def grouped_variants(system, size, steps):
+    """Makes functions that run several training steps in a call, from equal weights.
+
+    Args:
+        system: a `fastconv.models.System`.
+        size: images per step.
+        steps: int, the steps of a call.
+
+    Returns:
+        Dict of functions: `"stock XLA, grouped"` as Keras alone runs them, a program per step, and
+        `"<backend>, one program"` with `fastconv.fuse_steps`.
+    """
+    x, labels = batch(system, size)
+    y = targets(system, labels)
+    weights = models.build(system.name, backend="stock").get_weights()
+    grouped = training_step(
+        system, "stock", build(system, "stock", weights), MODES["XLA"], x, y, steps
+    )
+    functions = {"stock XLA, grouped": grouped}
+    for backend in BACKENDS:
+        model = fastconv.fuse_steps(build(system, backend, weights))
+        functions[f"{backend}, one program"] = training_step(
+            system, backend, model, MODES["XLA"], x, y, steps
+        )
+    return functions
+
+
 def build(system, backend, weights):
     """Returns a model with the given weights."""
     model = models.build(system.name, backend=backend)
@@ -72,10 +100,14 @@ def build(system, backend, weights):
     return model
 
 
-def training_step(system, backend, model, jit_compile, x, y):
-    """Returns a function that does what `fit` does with a batch, until all of it is done."""
+def training_step(system, backend, model, jit_compile, x, y, steps_per_execution=1):
+    """Returns a function that does what `fit` does with a group of batches, until it is done."""
     model.compile(
-        system.new_optimizer(backend), system.loss, metrics=["accuracy"], jit_compile=jit_compile
+        system.new_optimizer(backend),
+        system.loss,
+        metrics=["accuracy"],
+        jit_compile=jit_compile,
+        steps_per_execution=steps_per_execution,
     )
     model.make_train_function()
     batches = _repeated((x, y))

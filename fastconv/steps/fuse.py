@@ -15,8 +15,8 @@ def fuse_steps(model):
     """Lets a model run its `steps_per_execution` steps inside one XLA program.
 
     `model.compile(steps_per_execution=k, jit_compile=True)` alone makes Keras compile one step and
-    call it `k` times: TensorFlow starts a program per step, which on a GPU takes about half a
-    millisecond. A model that passed through this function is compiled, trained, evaluated and used
+    call it `k` times: TensorFlow starts a program per step, whatever the size of the step, and on a
+    GPU a small step can take less time than that. A model that passed through this function is compiled, trained, evaluated and used
     by the same methods with the same arguments, and computes the same; but the batches of a group
     are stacked first, and one program loops over them. It holds the model's own `train_step` (or
     `test_step`, `predict_step`) once, so that compiling it takes as long as compiling one step.

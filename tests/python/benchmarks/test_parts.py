@@ -61,6 +61,40 @@ def test_systems_are_compared(part, results):
     assert ("PyTorch" in seconds) != ("PyTorch is not installed" in text)
 
 
+def test_groups_of_steps_are_timed_per_step(results, monkeypatch):
+    from benchmarks import harness, systems
+
+    models, calls = [], {}
+    build = systems.build
+
+    def recording_build(*arguments):
+        models.append(build(*arguments))
+        return models[-1]
+
+    def interleave(variants, *arguments):
+        calls.update(variants)
+        return {name: [0.6, 1.2] for name in variants}
+
+    monkeypatch.setattr(systems, "variants", lambda *arguments: ({"stock plain": None}, {}))
+    monkeypatch.setattr(systems, "build", recording_build)
+    monkeypatch.setattr(harness, "interleave", interleave)
+    found, text = results(
+        "train_step", "--systems", "catsdogs", "--batch", 2, "--steps-per-execution", 3
+    )
+    assert found["steps_per_execution"] == 3
+    assert "steps_per_execution=3" in text
+    (row,) = found["systems"]
+    assert row["system"] == "catsdogs"
+    assert row["seconds_per_step"].pop("stock plain") == [0.6, 1.2]
+    for name in ("stock XLA, grouped", "stock, one program", "fastconv, one program"):
+        assert row["seconds_per_step"][name] == pytest.approx([0.2, 0.4])
+        assert name in text
+
+    assert [int(model.optimizer.iterations) for model in models] == [0, 0, 0]
+    calls["fastconv, one program"]()
+    assert [int(model.optimizer.iterations) for model in models] == [0, 0, 3]
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_layers_are_those_of_the_system(results, monkeypatch, policy):
     from benchmarks import machine
