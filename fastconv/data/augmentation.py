@@ -158,23 +158,27 @@ def rescale(images: tf.Tensor) -> tf.Tensor:
 def _transform(images: tf.Tensor, variations: Variations) -> tf.Tensor:
     """Rotates, shifts, shears, zooms and flips in one pass, with bilinear interpolation.
 
-    The pixel at `p` comes from `R (t + S Z F (p - c)) + c` with the centre `c`, rotation `R`, shift
-    `t`, shear `S`, zoom `Z` and flip `F`, the order of Keras's `ImageDataGenerator`.
+    The pixel at `p`, column before row, comes from `R (t + S Z F (p - c)) + c` with the centre `c`,
+    rotation `R`, shift `t`, shear `S`, zoom `Z` and flip `F`: the order of Keras's
+    `ImageDataGenerator`.
     """
     height, width = images.shape[1:3]
     middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
     cosine, sine = tf.cos(variations.rotation), tf.sin(variations.rotation)
-    # S Z F, by input row or column and output row or column.
-    row_row = variations.vertical_zoom * variations.vertical_sign
+    cosine_shear, sine_shear = tf.cos(variations.shear), tf.sin(variations.shear)
     columns = variations.horizontal_zoom * variations.horizontal_sign
-    row_column = -tf.sin(variations.shear) * columns
-    column_column = tf.cos(variations.shear) * columns
+    rows = variations.vertical_zoom * variations.vertical_sign
 
-    def input_line(along_row, along_column, middle):
-        """Returns the factors of column and row and the summand of a row or column of the input."""
-        row = along_row * row_row
-        column = along_row * row_column + along_column * column_column
-        shift = along_row * variations.vertical_shift + along_column * variations.horizontal_shift
+    def input_line(along_column, along_row, middle):
+        """Returns the factors of output column and row, and the summand, of an input line.
+
+        The first two arguments are its row of `R`, `middle` its part of `c`.
+        """
+        column = along_column * columns
+        row = (
+            along_row * tf.cos(variations.shear) - along_column * tf.sin(variations.shear)
+        ) * rows
+        shift = along_column * variations.horizontal_shift + along_row * variations.vertical_shift
         return [column, row, shift + middle - column * middle_column - row * middle_row]
 
     zeros = tf.zeros_like(cosine)
@@ -183,8 +187,8 @@ def _transform(images: tf.Tensor, variations: Variations) -> tf.Tensor:
         images=tf.cast(images, tf.float32),
         transforms=tf.stack(
             [
-                *input_line(sine, cosine, middle_column),
-                *input_line(cosine, -sine, middle_row),
+                *input_line(cosine, -sine, middle_column),
+                *input_line(sine, cosine, middle_row),
                 *(zeros, zeros),
             ],
             axis=1,
