@@ -13,6 +13,7 @@ from fastconv.data.listing import (
     list_split,
 )
 from fastconv.data.pipeline import LABEL_MODES, ImagePipeline
+from fastconv.data.preparation import Preparation, prepare
 from fastconv.data.synthetic import CLASS_NAMES as SYNTHETIC_CLASS_NAMES
 from fastconv.data.synthetic import draw_synthetic
 
@@ -28,6 +29,7 @@ __all__ = [
     "ImagePipeline",
     "ImageSource",
     "ImageSplit",
+    "Preparation",
     "Split",
     "draw_synthetic",
     "list_image_files",
@@ -36,5 +38,6 @@ __all__ = [
     "load_folders",
     "load_image",
     "load_images",
+    "prepare",
     "write_folders",
 ]

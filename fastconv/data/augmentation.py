@@ -175,9 +175,7 @@ def _transform(images: tf.Tensor, variations: Variations) -> tf.Tensor:
         The first two arguments are its row of `R`, `middle` its part of `c`.
         """
         column = along_column * columns
-        row = (
-            along_row * tf.cos(variations.shear) - along_column * tf.sin(variations.shear)
-        ) * rows
+        row = rows * (along_row * cosine_shear - along_column * sine_shear)
         shift = along_column * variations.horizontal_shift + along_row * variations.vertical_shift
         return [column, row, shift + middle - column * middle_column - row * middle_row]
 

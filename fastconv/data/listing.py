@@ -16,7 +16,7 @@ from fastconv.data.images import IMAGE_EXTENSIONS, is_grey
 
 SPLITS = ("train", "test")
 
-_FilesByClass = dict[str, list[pathlib.Path | IdxImage]]
+FilesByClass = dict[str, list[pathlib.Path | IdxImage]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class ImageSplit:
     labels: np.ndarray
 
     @classmethod
-    def of(cls, files_by_class: _FilesByClass) -> ImageSplit:
+    def of(cls, files_by_class: FilesByClass) -> ImageSplit:
         """Makes a split of the files by class, in label order."""
         counts = [len(files) for files in files_by_class.values()]
         return cls(
@@ -134,7 +134,7 @@ def list_images(
             "`validation_split` must be at least 0 and less than 1. "
             f"Received: validation_split={validation_split}"
         )
-    root = existing_folder(directory)
+    root = _existing_folder(directory)
     listers = _find_splits(root)
     split = _WHOLE if _WHOLE in listers else "train"
     train = _choose(root, split, _list(root, split, listers), classes, limit_classes)
@@ -188,14 +188,14 @@ def list_split(
     """
     if split not in SPLITS:
         raise DataError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
-    root = existing_folder(directory)
+    root = _existing_folder(directory)
     listers = _find_splits(root)
     if _WHOLE in listers:
         split = _WHOLE
     return ImageSplit.of(_choose(root, split, _list(root, split, listers), classes))
 
 
-def existing_folder(directory: str | os.PathLike) -> pathlib.Path:
+def _existing_folder(directory: str | os.PathLike) -> pathlib.Path:
     """Returns the path of a data folder that exists."""
     root = pathlib.Path(directory)
     if not root.is_dir():
@@ -203,7 +203,23 @@ def existing_folder(directory: str | os.PathLike) -> pathlib.Path:
     return root
 
 
-def list_class_folders(folder: pathlib.Path) -> _FilesByClass:
+def list_undivided(directory: str | os.PathLike) -> FilesByClass:
+    """Returns the image files of a folder that holds class folders and no splits.
+
+    Raises:
+        DataError: The folder is missing or split, has fewer than two classes, or one has no images.
+    """
+    root = _existing_folder(directory)
+    listers = _find_splits(root)
+    if _WHOLE not in listers:
+        raise DataError(
+            f"The folder is split already: it holds {' and '.join(sorted(listers))} images. "
+            f"Received: {root}"
+        )
+    return _choose(root, _WHOLE, listers[_WHOLE]())
+
+
+def _list_class_folders(folder: pathlib.Path) -> FilesByClass:
     """Returns the image files of every class folder, both in alphabetical order."""
     return {entry.name: list_image_files(entry) for entry in _list_folders(folder)}
 
@@ -223,7 +239,7 @@ def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[path
 _WHOLE = ""
 
 
-def _find_splits(root: pathlib.Path) -> dict[str, Callable[[], _FilesByClass]]:
+def _find_splits(root: pathlib.Path) -> dict[str, Callable[[], FilesByClass]]:
     """Returns the splits that are there, each with a function that lists its images by class."""
     idx_files = find_idx_files(root)
     if idx_files:
@@ -232,11 +248,11 @@ def _find_splits(root: pathlib.Path) -> dict[str, Callable[[], _FilesByClass]]:
     splits = {split: folders[split] for split in SPLITS if split in folders}
     # A class, too, may be called "train": its folder holds images instead of folders.
     if splits and (len(splits) == len(folders) or any(map(_list_folders, splits.values()))):
-        return {split: partial(list_class_folders, folder) for split, folder in splits.items()}
-    return {_WHOLE: partial(list_class_folders, root)}
+        return {split: partial(_list_class_folders, folder) for split, folder in splits.items()}
+    return {_WHOLE: partial(_list_class_folders, root)}
 
 
-def _list(root: pathlib.Path, split: str, listers: dict[str, Callable]) -> _FilesByClass:
+def _list(root: pathlib.Path, split: str, listers: dict[str, Callable]) -> FilesByClass:
     if split not in listers:
         raise DataError(
             f"The data folder has no {split}/. It must hold train/<class>/ and test/<class>/, or "
@@ -256,10 +272,10 @@ def _list_folders(folder: pathlib.Path) -> list[pathlib.Path]:
 def _choose(
     root: pathlib.Path,
     split: str,
-    listing: _FilesByClass,
+    listing: FilesByClass,
     classes: Sequence[str] | None = None,
     limit: int | None = None,
-) -> _FilesByClass:
+) -> FilesByClass:
     """Returns the classes asked for, in their order, or all, once they can be trained on."""
     folder = f"{split}/" if split else "the folder"
     if classes is not None:
@@ -298,7 +314,7 @@ def _choose(
     return chosen
 
 
-def _check_same_classes(root: pathlib.Path, train: _FilesByClass, test: _FilesByClass) -> None:
+def _check_same_classes(root: pathlib.Path, train: FilesByClass, test: FilesByClass) -> None:
     if set(train) == set(test):
         return
     only = "; ".join(
