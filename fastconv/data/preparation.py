@@ -82,7 +82,7 @@ def prepare(
 
     >>> from fastconv.data import prepare
     >>> prepare("photos/train", "split", test_fraction=0.25).counts["test"]
-    {'cat': 1, 'dog': 1, 'horse': 1}
+    {'cat': 2, 'dog': 2, 'horse': 2}
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
     _check_arguments(test_fraction, train_list, test_list, seed)

@@ -1,0 +1,57 @@
+"""`fastconv prepare`, run as a user does."""
+
+import json
+import pathlib
+import subprocess
+import sysconfig
+
+import pytest
+from image_folders import write_dataset
+
+from fastconv import cli
+
+FASTCONV = pathlib.Path(sysconfig.get_path("scripts")) / "fastconv"
+
+
+@pytest.fixture
+def images(tmp_path):
+    return write_dataset(tmp_path / "photos", train=10, test=0) / "train"
+
+
+def test_a_share_or_lists_split_the_images(images, tmp_path, capsys):
+    assert cli.main(["prepare", str(images), str(tmp_path / "a"), "--test-fraction", "0.3"]) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'a'}: 2 classes, 14 training and 6 test images (20 hard links)\n"
+    )
+    for split, numbers in (("train", range(5)), ("test", range(5, 9))):
+        content = {name: [f"{name}/{k}" for k in numbers] for name in ("cat", "dog")}
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    lists = [f"--{split}-list={tmp_path / split}.json" for split in ("train", "test")]
+    assert cli.main(["prepare", str(images), str(tmp_path / "b"), *lists, "--copy"]) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'b'}: 2 classes, 10 training and 8 test images (18 copies)\n"
+        "2 images are in neither list\n"
+    )
+
+
+def test_the_installed_command_is_safe_to_repeat(images, tmp_path, capsys):
+    arguments = ["prepare", str(images), str(tmp_path / "out"), "--seed", "4", "--test-fraction"]
+    first = subprocess.run(
+        [FASTCONV, *arguments, "0.2"], capture_output=True, check=True, text=True, timeout=300
+    )
+    assert cli.main([*arguments, "0.2"]) == 0
+    assert capsys.readouterr().out == first.stdout
+    assert cli.main([*arguments, "0.5"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("fastconv: error: ")
+    assert "test_fraction was 0.2 and is 0.5" in error
+
+
+def test_an_interrupt_says_how_to_go_on(images, tmp_path, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastconv.data.prepare", interrupt)
+    arguments = ["prepare", str(images), str(tmp_path / "out"), "--test-fraction", "0.2"]
+    assert cli.main(arguments) == 130
+    assert "interrupted, repeat the command to complete the output" in capsys.readouterr().err
