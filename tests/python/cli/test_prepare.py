@@ -1,16 +1,12 @@
 """`fastconv prepare`, run as a user does."""
 
 import json
-import pathlib
-import subprocess
-import sysconfig
 
 import pytest
+from commands import run
 from image_folders import write_dataset
 
 from fastconv import cli
-
-FASTCONV = pathlib.Path(sysconfig.get_path("scripts")) / "fastconv"
 
 
 @pytest.fixture
@@ -36,15 +32,21 @@ def test_a_share_or_lists_split_the_images(images, tmp_path, capsys):
 
 def test_the_installed_command_is_safe_to_repeat(images, tmp_path, capsys):
     arguments = ["prepare", str(images), str(tmp_path / "out"), "--seed", "4", "--test-fraction"]
-    first = subprocess.run(
-        [FASTCONV, *arguments, "0.2"], capture_output=True, check=True, text=True, timeout=300
-    )
+    first = run(*arguments, "0.2", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
     assert cli.main([*arguments, "0.2"]) == 0
     assert capsys.readouterr().out == first.stdout
     assert cli.main([*arguments, "0.5"]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("fastconv: error: ")
     assert "test_fraction was 0.2 and is 0.5" in error
+
+
+def test_help_has_an_example(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["prepare", "--help"])
+    assert exit_.value.code == 0
+    assert "example: fastconv prepare food-101/images" in capsys.readouterr().out
 
 
 def test_an_interrupt_says_how_to_go_on(images, tmp_path, capsys, monkeypatch):
