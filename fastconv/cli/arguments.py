@@ -47,3 +47,19 @@ def names(text):
             f"must be different names separated by commas, not {text!r}"
         )
     return found
+
+
+def number(text):
+    """Returns the number that a text holds."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+
+
+def image_size(text):
+    """Returns `(height, width)`; the text holds both, as in 48x64, or one number for both."""
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"must be like 64 or 48x64, not {text!r}")
+    return int(sides[0]), int(sides[-1])

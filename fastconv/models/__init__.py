@@ -3,14 +3,16 @@
 import keras
 
 from fastconv.models import catsdogs, cifar10, food101, fruits360, vgg16
-from fastconv.models.blocks import BACKENDS, ConvolutionBlock
+from fastconv.models.blocks import BACKENDS, PRECISIONS, ConvolutionBlock
 from fastconv.models.files import ModelDescription, load_model, save_model
-from fastconv.models.system import System
+from fastconv.models.system import Phase, System
 
 __all__ = [
     "BACKENDS",
+    "PRECISIONS",
     "SYSTEMS",
     "ModelDescription",
+    "Phase",
     "System",
     "build",
     "load_model",

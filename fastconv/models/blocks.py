@@ -8,6 +8,8 @@ from keras import layers
 from fastconv.layers import Dense, Dropout, FusedConv2D
 
 BACKENDS = ("fastconv", "stock")
+# Keras's dtype policies that the systems train with.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclass(frozen=True)

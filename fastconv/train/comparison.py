@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from dataclasses import dataclass
 
 import keras
 
 from fastconv import models
 from fastconv.about import info
-from fastconv.data import ImageDataset
+from fastconv.train import builds
+from fastconv.train.callbacks import TrainingTimer
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,16 @@ def compare_builds(system, dataset, epochs, batch_size, seed):
     Returns:
         A `Comparison`.
     """
-    stock, fast = _build_pair(system, dataset, seed)
+    stock, fast = (
+        builds.build(
+            system,
+            backend,
+            seed,
+            input_shape=dataset.image_shape,
+            classes=len(dataset.class_names),
+        )
+        for backend in ("stock", "fastconv")
+    )
     return Comparison(
         system=system,
         dataset=dataset.name,
@@ -112,35 +121,12 @@ def compare_builds(system, dataset, epochs, batch_size, seed):
     )
 
 
-def _build_pair(system, dataset: ImageDataset, seed):
-    keras.utils.set_random_seed(seed)
-    stock, fast = (
-        models.build(
-            system,
-            backend=backend,
-            input_shape=dataset.image_shape,
-            classes=len(dataset.class_names),
-        )
-        for backend in ("stock", "fastconv")
-    )
-    fast.set_weights(stock.get_weights())
-    for source, target in zip(_dropout_states(stock), _dropout_states(fast), strict=True):
-        target.assign(source)
-    return stock, fast
-
-
-def _dropout_states(model):
-    return [
-        layer.seed_generator.state for layer in model.layers if hasattr(layer, "seed_generator")
-    ]
-
-
 def _train(build, model, system, dataset, epochs, batch_size, seed):
     print(f"\nTraining {system} in the {build} build", flush=True)
     description = models.SYSTEMS[system]
     model.compile(description.new_optimizer(build), description.loss, metrics=["accuracy"])
     classes = len(dataset.class_names)
-    timer = _TrainingTimer()
+    timer = TrainingTimer()
     keras.utils.set_random_seed(seed)  # of the order of the images
     history = model.fit(
         dataset.train.images,
@@ -159,18 +145,3 @@ def _train(build, model, system, dataset, epochs, batch_size, seed):
         images_per_second=len(dataset.train) / seconds,
         jit_compile=bool(model.jit_compile),
     )
-
-
-class _TrainingTimer(keras.callbacks.Callback):
-    """Measures the training steps of every epoch, up to the start of its validation."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-        self._start = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.perf_counter()
-
-    def on_test_begin(self, logs=None):
-        self.seconds.append(time.perf_counter() - self._start)

@@ -9,12 +9,7 @@ import pathlib
 import tempfile
 
 from fastconv import plots, tables
-
-# The builds also differ in line width, because equal curves cover each other.
-_STYLES = {
-    "stock": {"color": plots.BLUE, "linewidth": 5, "alpha": 0.45},
-    "fastconv": {"color": plots.VERMILION, "linewidth": 1.8, "marker": "o", "markersize": 4},
-}
+from fastconv.train.curves import NARROW, WIDE, draw_curves
 
 
 def write_report(comparison, directory):
@@ -115,21 +110,11 @@ def _record(comparison):
 
 
 def _draw_curves(comparison):
-    figure = plots.new_figure(11, 4.5)
-    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for name, style in _STYLES.items():
-            history = getattr(comparison, name).history
-            epochs = range(1, comparison.epochs + 1)
-            axes.plot(epochs, history[metric], linestyle=":", label=f"{name}, training", **style)
-            axes.plot(epochs, history[f"val_{metric}"], label=f"{name}, validation", **style)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(metric)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-    axes.set_ylim(0, 1)
-    axes.legend(frameon=False)
-    figure.suptitle(
-        f"{comparison.system} on {comparison.dataset}"
-        f"{' (synthetic images)' if comparison.synthetic else ''}"
-    )
-    return figure
+    curves = []
+    for name, style in (("stock", WIDE), ("fastconv", NARROW)):
+        history = getattr(comparison, name).history
+        curves.append((f"{name}, training", history, {**style, "linestyle": ":"}))
+        validation = {metric: history[f"val_{metric}"] for metric in ("loss", "accuracy")}
+        curves.append((f"{name}, validation", validation, style))
+    title = f"{comparison.system} on {comparison.dataset}"
+    return draw_curves(f"{title} (synthetic images)" if comparison.synthetic else title, curves)

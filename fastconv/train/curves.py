@@ -1,0 +1,36 @@
+"""Learning curves."""
+
+from fastconv import plots
+
+# The lines also differ in width, because equal curves cover each other.
+WIDE = {"color": plots.BLUE, "linewidth": 5, "alpha": 0.45}
+NARROW = {"color": plots.VERMILION, "linewidth": 1.8, "marker": "o", "markersize": 4}
+
+
+def draw_curves(title, curves, marks=()):
+    """Draws loss and accuracy over the epochs.
+
+    Args:
+        title: string.
+        curves: list of tuples `(label, values, style)`: `values` is a dict of lists, `loss` and
+            `accuracy` with one number per epoch; `style` holds arguments of matplotlib's `plot`.
+        marks: list of tuples `(epoch, label)`, vertical lines at epochs from 1. Defaults to `()`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    figure = plots.new_figure(11, 4.5)
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for label, values, style in curves:
+            epochs = range(1, len(values[metric]) + 1)
+            axes.plot(epochs, values[metric], label=label, **style)
+        for epoch, label in marks:
+            axes.axvline(epoch, color="0.4", linewidth=1, linestyle="--", label=label)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False)
+    figure.suptitle(title)
+    return figure
