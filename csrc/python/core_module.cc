@@ -65,7 +65,7 @@ py::dict BuildInfo() {
   info["tensorflow_version"] = FASTCONV_TENSORFLOW_VERSION;
   info["cxx11_abi"] = FASTCONV_TENSORFLOW_CXX11_ABI != 0;
   info["compiler"] = FASTCONV_COMPILER;
-  info["cuda"] = false;
+  info["cuda"] = FASTCONV_WITH_CUDA != 0;
   info["isas"] = isas;
   return info;
 }

@@ -49,11 +49,11 @@ InputBuffer::~InputBuffer() {
   if (mapping_ != nullptr) munmap(mapping_, mapping_bytes_);
 }
 
-OutputBuffer::OutputBuffer(DataType type, size_t elements)
+OutputBuffer::OutputBuffer(DataType type, size_t elements, Alignment alignment)
     : type_(type),
       elements_(elements),
       memory_(elements * SizeOf(type) + 2 * kGuardBytes + 2 * kAlignment, kGuard) {
-  offset_ = GuardedOffset(memory_, SizeOf(type));
+  offset_ = GuardedOffset(memory_, alignment == Alignment::kElement ? SizeOf(type) : 0);
   std::fill_n(begin(), elements * SizeOf(type), 0xFF);
 }
 

@@ -30,11 +30,13 @@ class InputBuffer {
   void* data_ = nullptr;
 };
 
-// A tensor to be written: all ones (a NaN, or an impossible pooling code) between guards, and
-// aligned no better than its elements.
+// How a tensor to be written is aligned: no better than its elements, or to 64 bytes.
+enum class Alignment { kElement, kLine };
+
+// A tensor to be written: all ones (a NaN, or an impossible pooling code) between guards.
 class OutputBuffer {
  public:
-  OutputBuffer(DataType type, size_t elements);
+  OutputBuffer(DataType type, size_t elements, Alignment alignment = Alignment::kElement);
 
   void* data() { return elements_ == 0 ? nullptr : begin(); }
   std::vector<double> Values() const;

@@ -10,7 +10,7 @@ CORE = ROOT / "csrc" / "core"
 KERNELS = CORE / "cpu" / "kernels"
 FOLDERS = ("benchmarks", "cmake", "csrc", "fastconv", "tests")
 
-CPP_SUFFIXES = (".cc", ".h")
+CPP_SUFFIXES = (".cc", ".cu", ".h")
 CMAKE_SUFFIXES = (".cmake", ".txt")
 SOURCE_SUFFIXES = (*CPP_SUFFIXES, ".py", ".pyi", ".cmake")
 MAX_LINES = 600

@@ -1,0 +1,34 @@
+// Batch normalisation on a GPU, with the batch's statistics; see core/batch_norm.h. float32,
+// bfloat16 and float16. All pointers, those in the arguments too, are the GPU's.
+#ifndef FASTCONV_CORE_CUDA_BATCH_NORM_H_
+#define FASTCONV_CORE_CUDA_BATCH_NORM_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/batch_norm.h"
+#include "core/cuda/dropout_inputs.h"
+#include "core/cuda/stream.h"
+#include "core/problem.h"
+#include "core/status.h"
+
+namespace fastconv::cuda {
+
+// z [samples, channels] -> mean and population variance, float32.
+size_t BatchStatisticsWorkspaceBytes(int64_t samples, int64_t channels);
+Status BatchStatistics(DataType dtype, int64_t samples, int64_t channels, const void* z,
+                       float* mean, float* variance, void* workspace, Stream stream);
+
+Status FusedBatchNorm(const FusedBatchNormProblem& problem, const FusedBatchNormArgs& args,
+                      const DropoutInputs& dropout, Stream stream);
+
+size_t FusedBatchNormGradReduceWorkspaceBytes(const FusedBatchNormProblem& problem);
+Status FusedBatchNormGradReduce(const FusedBatchNormProblem& problem,
+                                const FusedBatchNormArgs& args, const DropoutInputs& dropout,
+                                void* workspace, Stream stream);
+Status FusedBatchNormGradApply(const FusedBatchNormProblem& problem, const FusedBatchNormArgs& args,
+                               const DropoutInputs& dropout, Stream stream);
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_BATCH_NORM_H_

@@ -1,0 +1,181 @@
+// How the pointwise passes are launched: which variant of a kernel, over how many blocks.
+#ifndef FASTCONV_CORE_CUDA_BLOCK_LAUNCH_H_
+#define FASTCONV_CORE_CUDA_BLOCK_LAUNCH_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <type_traits>
+
+#include "core/cuda/dropout_inputs.h"
+#include "core/cuda/kernels/block_args.h"
+#include "core/cuda/kernels/block_backward.h"
+#include "core/cuda/kernels/block_forward.h"
+#include "core/cuda/kernels/values.h"
+#include "core/cuda/launch.h"
+#include "core/dtype.h"
+#include "core/problem.h"
+#include "core/status.h"
+
+namespace fastconv::cuda {
+
+// So many items a thread takes before the grid grows: what its channels have in common is loaded
+// once for all.
+constexpr int64_t kItemsPerThread = 64;
+
+// The map behind a convolution, or of a max pooling, and what is done with it.
+struct MapShape {
+  DataType dtype;
+  int64_t batch, height, width, channels;
+};
+
+// Refuses what the kernels' 32-bit sizes do not hold.
+inline Status CheckMap(const MapShape& map) {
+  constexpr int64_t kMax = INT32_MAX;
+  if (map.batch * map.height * map.width <= kMax && map.channels <= kMax) return Status();
+  return Unimplemented(
+      "CUDA kernels take at most 2147483647 pixels. Received: " + std::to_string(map.batch) +
+      " images of " + std::to_string(map.height) + "x" + std::to_string(map.width));
+}
+
+inline PoolAxis MakePoolAxis(const WindowAxis& axis) {
+  return {static_cast<int>(axis.in), static_cast<int>(axis.out), static_cast<int>(axis.window),
+          static_cast<int>(axis.stride), static_cast<int>(axis.pad_before)};
+}
+
+inline Pooling PoolingOf(const MaxPoolSpec& pool) {
+  if (!pool.enabled) return Pooling::kNone;
+  const auto halves = [](const WindowAxis& axis) {
+    return axis.window == 2 && axis.stride == 2 && axis.pad_before == 0 && 2 * axis.out <= axis.in;
+  };
+  return halves(pool.window.h) && halves(pool.window.w) ? Pooling::kTwoByTwo : Pooling::kAny;
+}
+
+// Everything but pointers and the traversal.
+inline BlockArgs MakeBlockArgs(const MapShape& map, const Epilogue& epilogue,
+                               const DropoutInputs& dropout) {
+  BlockArgs args = {};
+  args.height = static_cast<int>(map.height);
+  args.width = static_cast<int>(map.width);
+  args.activation.linear = epilogue.activation == Activation::kLinear;
+  if (epilogue.activation == Activation::kLeakyRelu) {
+    args.activation.slope = epilogue.negative_slope;
+  }
+  if (epilogue.pool.enabled) {
+    args.pool.h = MakePoolAxis(epilogue.pool.window.h);
+    args.pool.w = MakePoolAxis(epilogue.pool.window.w);
+    args.pool.wide_codes = epilogue.pool.code_type == DataType::kInt32;
+  }
+  args.dropout.enabled = epilogue.dropout.kind != DropoutKind::kNone;
+  args.dropout.whole_channels = epilogue.dropout.kind == DropoutKind::kChannels;
+  args.dropout.rate = dropout.rate;
+  args.dropout.seed = dropout.seed;
+  return args;
+}
+
+inline bool AllAligned(std::initializer_list<const void*> pointers) {
+  for (const void* p : pointers) {
+    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;
+  }
+  return true;
+}
+
+// Calls body(T(), integral constant of the vector) for a tensor's type; the widest vector where
+// channels come in whole ones and every tensor begins at one.
+template <class T, class Body>
+Status WithVector(const BlockArgs& args, int64_t channels, const Body& body) {
+  const Affine& affine = args.affine;
+  const bool whole =
+      channels % kVectorOf<T> == 0 &&
+      AllAligned({args.z, args.y, args.code, args.dy, args.dz, affine.mean, affine.variance,
+                  affine.gamma, affine.beta, affine.bias, args.dgamma, args.dbeta});
+  if (whole) return body(T(), std::integral_constant<int, kVectorOf<T>>());
+  return body(T(), std::integral_constant<int, 1>());
+}
+
+template <class Body>
+Status WithType(DataType dtype, const BlockArgs& args, int64_t channels, const Body& body) {
+  switch (dtype) {
+    case DataType::kFloat32:
+      return WithVector<float>(args, channels, body);
+    case DataType::kBFloat16:
+      return WithVector<BFloat16>(args, channels, body);
+    case DataType::kFloat16:
+      return WithVector<Float16>(args, channels, body);
+    default:
+      return Unimplemented(std::string("CUDA kernels take float32, bfloat16 and float16. "
+                                       "Received: ") +
+                           Name(dtype));
+  }
+}
+
+// Calls body(integral constant of the pooling); single channels have no kernel of their own for
+// 2x2.
+template <int kVector, class Body>
+Status WithPooling(Pooling pooling, const Body& body) {
+  if (pooling == Pooling::kNone) {
+    return body(std::integral_constant<Pooling, Pooling::kNone>());
+  }
+  if constexpr (kVector > 1) {
+    if (pooling == Pooling::kTwoByTwo) {
+      return body(std::integral_constant<Pooling, Pooling::kTwoByTwo>());
+    }
+  }
+  return body(std::integral_constant<Pooling, Pooling::kAny>());
+}
+
+// Patches of a map (kernels/block_backward.h).
+inline int64_t Patches(const MapShape& map, const MaxPoolSpec& pool) {
+  if (!pool.enabled) return map.batch * map.height * map.width;
+  return map.batch * PatchesAlong(MakePoolAxis(pool.window.h)) *
+         PatchesAlong(MakePoolAxis(pool.window.w));
+}
+
+// Scratch for the sums of blocks that share `items` of so many channels, whatever the vector.
+inline size_t PartialBytes(int64_t items, int64_t channels, int values) {
+  int64_t blocks = 0;
+  for (int vector : {1, 4, 8}) {
+    blocks =
+        std::max<int64_t>(blocks, MakeTraversal(items, channels, vector, kItemsPerThread).grid.x);
+  }
+  return static_cast<size_t>(blocks * values * channels) * sizeof(float);
+}
+
+// Kernels that several passes share, each compiled once.
+Status LaunchForward(const MapShape& map, const Epilogue& epilogue, BlockArgs args, Stream stream);
+Status LaunchStore(const MapShape& map, const Epilogue& epilogue, const BlockArgs& args,
+                   Stream stream);
+
+template <class T>
+Status LaunchAddPartials(const float* partials, int blocks, int64_t channels, T* first, T* second,
+                         Stream stream) {
+  const typename AddPartials<T>::Args args = {partials, blocks, static_cast<int>(channels), first,
+                                              second};
+  return Launch<AddPartials<T>>(AddPartials<T>::GridFor(args), AddPartials<T>::kSharedBytes, stream,
+                                args);
+}
+
+// The pass that `kPart` names. `blocks`, where it makes sums: how many partial ones there are.
+template <BackwardPart kPart>
+Status LaunchBackwardPart(const MapShape& map, const Epilogue& epilogue, BlockArgs args,
+                          Stream stream, int* blocks) {
+  FASTCONV_RETURN_IF_ERROR(CheckMap(map));
+  return WithType(map.dtype, args, map.channels, [&](auto type, auto vector) {
+    using T = decltype(type);
+    constexpr int kVector = decltype(vector)::value;
+    args.traversal =
+        MakeTraversal(Patches(map, epilogue.pool), map.channels, kVector, kItemsPerThread);
+    if (blocks != nullptr) *blocks = args.traversal.grid.x;
+    return WithPooling<kVector>(PoolingOf(epilogue.pool), [&](auto pooling) {
+      using Kernel = BlockBackward<T, kVector, decltype(pooling)::value, kPart>;
+      return Launch<Kernel>(args.traversal.grid, Kernel::kSums ? kLaneSumBytes<kVector> : 0, stream,
+                            args);
+    });
+  });
+}
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_BLOCK_LAUNCH_H_

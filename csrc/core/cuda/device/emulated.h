@@ -1,0 +1,77 @@
+// The device layer on the CPU, for tests; device.h and matrix.h say what the functions do.
+//
+// Blocks run one after the other. The threads of a block are fibers, which take turns where they
+// wait for each other, every other block in reverse order, so that a missing barrier shows. Shared
+// memory begins as NaN and has guards behind it. What would be undefined on a GPU ends the program
+// with a message: misaligned accesses, barriers or collective calls that not all threads reach.
+#ifndef FASTCONV_CORE_CUDA_DEVICE_EMULATED_H_
+#define FASTCONV_CORE_CUDA_DEVICE_EMULATED_H_
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#define FASTCONV_DEVICE inline
+#define FASTCONV_HOST_DEVICE inline
+#define FASTCONV_UNROLL
+
+namespace fastconv::cuda {
+namespace emulation {
+
+// Runs `kernel` in every thread of the grid.
+void RunGrid(Block grid, int threads, int shared_bytes, const std::function<void()>& kernel);
+
+struct Thread {
+  int index;
+  Block block, grid;
+};
+const Thread& CurrentThread();
+unsigned char* SharedMemory();
+void SyncThreads();
+
+// Waits until all lanes of the warp have come with the same operation. The last one to come
+// performs it on what all of them brought, in the order of lanes.
+using WarpOperation = void (*)(void* const* lanes);
+void WithWarp(WarpOperation operation, void* mine);
+
+[[noreturn]] void Fail(const char* what);
+void RequireAligned(const void* p, int bytes);
+void RequireShared(const void* p, int bytes);  // inside the block's shared memory
+
+}  // namespace emulation
+
+inline Block BlockIndex() { return emulation::CurrentThread().block; }
+inline Block GridSize() { return emulation::CurrentThread().grid; }
+inline int ThreadIndex() { return emulation::CurrentThread().index; }
+inline int LaneIndex() { return ThreadIndex() % kWarpSize; }
+inline int WarpIndex() { return ThreadIndex() / kWarpSize; }
+inline unsigned char* SharedMemory() { return emulation::SharedMemory(); }
+inline void SyncThreads() { emulation::SyncThreads(); }
+inline void SyncWarp() {
+  emulation::WithWarp([](void* const*) {}, nullptr);
+}
+
+template <int kBytes>
+Bits<kBytes> Load(const void* p) {
+  emulation::RequireAligned(p, kBytes);
+  Bits<kBytes> bits;
+  std::memcpy(&bits, p, kBytes);
+  return bits;
+}
+
+template <int kBytes>
+void Store(void* p, const Bits<kBytes>& bits) {
+  emulation::RequireAligned(p, kBytes);
+  std::memcpy(p, &bits, kBytes);
+}
+
+float ShuffleXor(float v, int lanes);
+
+// Round to nearest, ties to even, as the GPU's conversions do.
+uint16_t RoundToBFloat16(float v);
+uint16_t RoundToFloat16(float v);
+float FromFloat16(uint16_t bits);
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_DEVICE_EMULATED_H_

@@ -1,0 +1,32 @@
+// Tensor cores and asynchronous copies on the CPU; matrix.h says what the functions do. A copy
+// happens when its thread waits for it, so that a missing wait shows.
+#ifndef FASTCONV_CORE_CUDA_DEVICE_EMULATED_MATRIX_H_
+#define FASTCONV_CORE_CUDA_DEVICE_EMULATED_MATRIX_H_
+
+#include <cstdint>
+
+#include "core/cuda/device/device.h"
+#include "core/dtype.h"
+
+namespace fastconv::cuda {
+
+void LoadMatrices(const void* row, uint32_t (&words)[4]);
+void LoadMatricesTransposed(const void* row, uint32_t (&words)[4]);
+void MultiplyAdd(BFloat16, const uint32_t (&a)[4], const uint32_t (&b)[2], float (&d)[4]);
+void MultiplyAdd(Float16, const uint32_t (&a)[4], const uint32_t (&b)[2], float (&d)[4]);
+void MultiplyAdd(float, const uint32_t (&a)[4], const uint32_t (&b)[2], float (&d)[4]);
+inline uint32_t RoundToTf32(uint32_t word) { return word + 0x1000u; }
+
+void CopyAsync(void* to, const void* from, bool present);
+void CommitCopies();
+namespace emulation {
+void WaitForCopies(int left);
+}
+template <int kLeft>
+void WaitForCopies() {
+  emulation::WaitForCopies(kLeft);
+}
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_DEVICE_EMULATED_MATRIX_H_

@@ -1,0 +1,39 @@
+// What follows a convolution, as a pass of its own on a GPU: for convolutions that another library
+// computes. float32, bfloat16 and float16. All pointers are the GPU's.
+#ifndef FASTCONV_CORE_CUDA_EPILOGUE_H_
+#define FASTCONV_CORE_CUDA_EPILOGUE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cuda/dropout_inputs.h"
+#include "core/cuda/stream.h"
+#include "core/problem.h"
+#include "core/status.h"
+
+namespace fastconv::cuda {
+
+// The epilogue of a map z [batch, height, width, channels].
+struct EpilogueProblem {
+  DataType dtype = DataType::kFloat32;
+  int64_t batch = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t channels = 0;
+  Epilogue epilogue;
+};
+
+// z, bias (if has_bias) -> y, code (if pooled).
+Status ApplyEpilogue(const EpilogueProblem& problem, const void* z, const void* bias, void* y,
+                     void* code, const DropoutInputs& dropout, Stream stream);
+
+size_t EpilogueGradWorkspaceBytes(const EpilogueProblem& problem);
+// y (if the activation is not linear and nothing is pooled), code (if pooled), dy -> dz, which may
+// be dy where nothing is pooled, and dbias.
+Status EpilogueGrad(const EpilogueProblem& problem, const void* y, const void* code, const void* dy,
+                    void* dz, void* dbias, const DropoutInputs& dropout, void* workspace,
+                    Stream stream);
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_EPILOGUE_H_

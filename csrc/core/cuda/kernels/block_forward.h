@@ -1,0 +1,139 @@
+// A block behind its convolution: z -> y, code. The maximum of a window is taken of what the
+// activation yields.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_BLOCK_FORWARD_H_
+#define FASTCONV_CORE_CUDA_KERNELS_BLOCK_FORWARD_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "core/cuda/kernels/block_args.h"
+#include "core/cuda/kernels/codes.h"
+#include "core/cuda/kernels/dropout.h"
+#include "core/cuda/kernels/stage.h"
+#include "core/cuda/kernels/values.h"
+
+namespace fastconv::cuda {
+
+// The maximum of a window and where it is: the first element that no other exceeds.
+template <int kVector>
+struct PooledCell {
+  float maximum[kVector];
+  int position[kVector];
+
+  // Where nothing beats -inf (all NaN, say), `first` counts.
+  FASTCONV_DEVICE explicit PooledCell(int first) {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kVector; ++i) {
+      maximum[i] = -INFINITY;
+      position[i] = first;
+    }
+  }
+  FASTCONV_DEVICE void Add(int i, float v, int at) {
+    if (!(v > maximum[i])) return;  // false for NaN, and for a later equal
+    maximum[i] = v;
+    position[i] = at;
+  }
+};
+
+template <class T, int kVector, Pooling kPooling>
+struct BlockForward {
+  using Args = BlockArgs;
+  static constexpr int kThreads = kTraversalThreads;
+  static constexpr int kMinBlocks = 2;
+
+  static FASTCONV_DEVICE void Run(const Args& args) {
+    const Part part = MakePart<kVector>(args.traversal);
+    if (!part.active) return;
+    const Stage<T, kVector> stage(args.affine, part.channel);
+    const Dropout<T> dropout(args.dropout);
+    for (int64_t item = part.first; item < args.traversal.items; item += part.step) {
+      if constexpr (kPooling == Pooling::kNone) {
+        Map(args, part, stage, dropout, item);
+      } else {
+        PoolCell(args, part, stage, dropout, item);
+      }
+    }
+  }
+
+ private:
+  static FASTCONV_DEVICE void Map(const Args& args, const Part& part,
+                                  const Stage<T, kVector>& stage, const Dropout<T>& dropout,
+                                  int64_t pixel) {
+    const int channels = args.traversal.channels;
+    const int64_t at = pixel * channels + part.channel;
+    float v[kVector];
+    LoadValues(static_cast<const T*>(args.z) + at, v);
+    FASTCONV_UNROLL
+    for (int i = 0; i < kVector; ++i) v[i] = Activate(args.activation, stage(i, v[i]));
+    if (dropout.enabled()) {
+      const int64_t image = pixel / (static_cast<int64_t>(args.height) * args.width);
+      bool keep[kVector];
+      dropout.template Draw<kVector>(at, image, channels, part.channel, keep);
+      Drop(dropout, keep, v);
+    }
+    StoreValues(v, static_cast<T*>(args.y) + at);
+  }
+
+  static FASTCONV_DEVICE void PoolCell(const Args& args, const Part& part,
+                                       const Stage<T, kVector>& stage, const Dropout<T>& dropout,
+                                       int64_t cell) {
+    const Pool& pool = args.pool;
+    const int channels = args.traversal.channels;
+    const int64_t row = cell / pool.w.out;
+    const int j = static_cast<int>(cell - row * pool.w.out);
+    const int64_t image = row / pool.h.out;
+    const int i = static_cast<int>(row - image * pool.h.out);
+    PooledCell<kVector> pooled(0);
+    const auto add = [&](int h, int w, int position) {
+      const int64_t pixel = (image * args.height + h) * args.width + w;
+      float v[kVector];
+      LoadValues(static_cast<const T*>(args.z) + pixel * channels + part.channel, v);
+      FASTCONV_UNROLL
+      for (int c = 0; c < kVector; ++c) {
+        pooled.Add(c, Activate(args.activation, stage(c, v[c])), position);
+      }
+    };
+    if constexpr (kPooling == Pooling::kTwoByTwo) {
+      FASTCONV_UNROLL
+      for (int position = 0; position < 4; ++position) {
+        add(2 * i + position / 2, 2 * j + position % 2, position);
+      }
+    } else {
+      const WindowSpan h(pool.h, i), w(pool.w, j);
+      pooled = PooledCell<kVector>(h.begin * pool.w.window + w.begin);
+      for (int r = h.begin; r < h.end; ++r) {
+        for (int s = w.begin; s < w.end; ++s) {
+          add(h.first + r, w.first + s, r * pool.w.window + s);
+        }
+      }
+    }
+    const int64_t at = cell * channels + part.channel;
+    int code[kVector];
+    FASTCONV_UNROLL
+    for (int c = 0; c < kVector; ++c) {
+      code[c] = CodeOf(pool.wide_codes, pooled.position[c], pooled.maximum[c] > 0);
+    }
+    if (dropout.enabled()) {
+      bool keep[kVector];
+      dropout.template Draw<kVector>(at, image, channels, part.channel, keep);
+      Drop(dropout, keep, pooled.maximum);
+      FASTCONV_UNROLL
+      for (int c = 0; c < kVector; ++c) {
+        if (!keep[c]) code[c] = DroppedCode(pool.wide_codes);
+      }
+    }
+    StoreValues(pooled.maximum, static_cast<T*>(args.y) + at);
+    StoreCodes(pool.wide_codes, code, args.code, at);
+  }
+
+  // As stock does it, which stores what comes before the dropout.
+  static FASTCONV_DEVICE void Drop(const Dropout<T>& dropout, const bool (&keep)[kVector],
+                                   float (&v)[kVector]) {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kVector; ++i) v[i] = keep[i] ? Rounded<T>(v[i]) * dropout.scale() : 0;
+  }
+};
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_BLOCK_FORWARD_H_

@@ -1,0 +1,68 @@
+// Starts a kernel: a struct with
+//   struct Args                             plain data, passed by value
+//   static constexpr int kThreads           of a block
+//   static constexpr int kMinBlocks         that should fit onto a multiprocessor together
+//   static FASTCONV_DEVICE void Run(args)   the work of one thread
+#ifndef FASTCONV_CORE_CUDA_LAUNCH_H_
+#define FASTCONV_CORE_CUDA_LAUNCH_H_
+
+#include <cstdint>
+#include <string>
+
+#include "core/cuda/device/device.h"
+#include "core/cuda/stream.h"
+#include "core/status.h"
+
+#if defined(__CUDACC__)
+#include <cuda_runtime.h>
+#endif
+
+namespace fastconv::cuda {
+
+constexpr int64_t kMaxGridX = 0x7FFFFFFF;
+constexpr int64_t kMaxGridY = 0xFFFF;
+
+#if defined(__CUDACC__)
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads, Kernel::kMinBlocks)
+    Entry(const __grid_constant__ typename Kernel::Args args) {
+  Kernel::Run(args);
+}
+
+inline Status FromCuda(cudaError_t error) {
+  if (error == cudaSuccess) return Status();
+  return Status(StatusCode::kInternal,
+                std::string("A CUDA kernel cannot be started: ") + cudaGetErrorString(error));
+}
+
+// An empty grid is no error: there is nothing to do.
+template <class Kernel>
+Status Launch(Block grid, int shared_bytes, Stream stream, const typename Kernel::Args& args) {
+  if (grid.x == 0 || grid.y == 0) return Status();
+  constexpr int kWithoutAsking = 48 << 10;
+  if (shared_bytes > kWithoutAsking) {
+    FASTCONV_RETURN_IF_ERROR(FromCuda(cudaFuncSetAttribute(
+        Entry<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes)));
+  }
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(grid.x, grid.y);
+  config.blockDim = dim3(Kernel::kThreads);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  return FromCuda(cudaLaunchKernelEx(&config, Entry<Kernel>, args));
+}
+
+#else
+
+template <class Kernel>
+Status Launch(Block grid, int shared_bytes, Stream, const typename Kernel::Args& args) {
+  emulation::RunGrid(grid, Kernel::kThreads, shared_bytes, [&args] { Kernel::Run(args); });
+  return Status();
+}
+
+#endif
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_LAUNCH_H_

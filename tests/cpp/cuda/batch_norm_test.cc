@@ -1,0 +1,177 @@
+// The CUDA kernels of batch normalisation, emulated, against the reference.
+#include "core/cuda/batch_norm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "batch_norm_scenarios.h"
+#include "buffers.h"
+#include "cases.h"
+#include "core/reference/batch_norm.h"
+#include "element_types.h"
+#include "expectation.h"
+#include "tolerances.h"
+
+namespace fastconv::testing {
+namespace {
+
+using CudaBatchNormParam = std::tuple<BatchNormCase, DataType>;
+
+std::string ParamName(const ::testing::TestParamInfo<CudaBatchNormParam>& info) {
+  const auto& [bn_case, type] = info.param;
+  return TestName(bn_case.name) + "_" + Name(type);
+}
+
+class CudaBatchNormTest : public ::testing::TestWithParam<CudaBatchNormParam> {
+ protected:
+  // Calls check(scenario, args, alignment) in both regimes; args hold all inputs.
+  template <typename Check>
+  void ForEachRun(const Check& check) {
+    const auto& [bn_case, type] = GetParam();
+    for (Regime regime : {Regime::kRandom, Regime::kExact}) {
+      const BatchNormScenario scenario = MakeBatchNormScenario(bn_case, type, regime);
+      const FusedBatchNormProblem& problem = scenario.problem;
+      const InputBuffer z(type, scenario.z);
+      const InputBuffer mean(DataType::kFloat32, scenario.mean);
+      const InputBuffer variance(DataType::kFloat32, scenario.variance);
+      const InputBuffer gamma(DataType::kFloat32, scenario.gamma);
+      const InputBuffer beta(DataType::kFloat32, scenario.beta);
+      const InputBuffer dy(type, scenario.dy);
+      FusedBatchNormArgs args;
+      args.z = z.data();
+      args.mean = mean.data();
+      args.variance = variance.data();
+      if (problem.has_gamma) args.gamma = gamma.data();
+      if (problem.has_beta) args.beta = beta.data();
+      for (Alignment alignment : kAlignments) {
+        SCOPED_TRACE(regime == Regime::kExact ? "exact numbers" : "random numbers");
+        check(scenario, args, alignment);
+      }
+    }
+  }
+};
+
+TEST_P(CudaBatchNormTest, Forward) {
+  ForEachRun([](const BatchNormScenario& scenario, FusedBatchNormArgs args, Alignment alignment) {
+    const FusedBatchNormProblem& problem = scenario.problem;
+    OutputBuffer y(problem.dtype, scenario.forward.y.values.size(), alignment);
+    OutputBuffer code(problem.epilogue.pool.code_type, scenario.forward.code.size(), alignment);
+    args.y = y.data();
+    args.code = code.data();
+    const Status status = cuda::FusedBatchNorm(problem, args, {}, nullptr);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(y.GuardsIntact());
+    EXPECT_TRUE(code.GuardsIntact());
+    EXPECT_TRUE(Matches(scenario.forward.y, y.Values())) << "y";
+    if (problem.epilogue.pool.enabled) {
+      EXPECT_TRUE(CodesMatch(problem.epilogue, problem.batch, problem.channels, scenario.regime,
+                             scenario.forward, code.Values()))
+          << "code";
+    }
+  });
+}
+
+TEST_P(CudaBatchNormTest, GradReduce) {
+  ForEachRun([](const BatchNormScenario& scenario, FusedBatchNormArgs args, Alignment alignment) {
+    const FusedBatchNormProblem& problem = scenario.problem;
+    const InputBuffer dy(problem.dtype, scenario.dy);
+    const InputBuffer code(problem.epilogue.pool.code_type, scenario.code);
+    OutputBuffer dgamma(DataType::kFloat32, problem.channels, alignment);
+    OutputBuffer dbeta(DataType::kFloat32, problem.channels, alignment);
+    Workspace workspace(cuda::FusedBatchNormGradReduceWorkspaceBytes(problem), kWorkspaceFills[1]);
+    args.dy = dy.data();
+    args.code = code.mutable_data();
+    args.dgamma = dgamma.data();
+    args.dbeta = dbeta.data();
+    const Status status =
+        cuda::FusedBatchNormGradReduce(problem, args, {}, workspace.data(), nullptr);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(dgamma.GuardsIntact());
+    EXPECT_TRUE(dbeta.GuardsIntact());
+    EXPECT_TRUE(workspace.GuardsIntact());
+    EXPECT_TRUE(Matches(scenario.dgamma, dgamma.Values())) << "dgamma";
+    EXPECT_TRUE(Matches(scenario.dbeta, dbeta.Values())) << "dbeta";
+  });
+}
+
+TEST_P(CudaBatchNormTest, GradApply) {
+  ForEachRun([](const BatchNormScenario& scenario, FusedBatchNormArgs args, Alignment alignment) {
+    const FusedBatchNormProblem& problem = scenario.problem;
+    const InputBuffer dy(problem.dtype, scenario.dy);
+    const InputBuffer code(problem.epilogue.pool.code_type, scenario.code);
+    const InputBuffer dgamma(DataType::kFloat32, scenario.sums.dgamma);
+    const InputBuffer dbeta(DataType::kFloat32, scenario.sums.dbeta);
+    const InputBuffer count(DataType::kFloat32, {scenario.count});
+    OutputBuffer dz(problem.dtype, scenario.z.size(), alignment);
+    args.dy = dy.data();
+    args.code = code.mutable_data();
+    args.dgamma = dgamma.mutable_data();
+    args.dbeta = dbeta.mutable_data();
+    args.count = count.data();
+    args.dz = dz.data();
+    const Status status = cuda::FusedBatchNormGradApply(problem, args, {}, nullptr);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(dz.GuardsIntact());
+    EXPECT_TRUE(Matches(scenario.dz, dz.Values())) << "dz";
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, CudaBatchNormTest,
+                         ::testing::Combine(::testing::ValuesIn(kBatchNormCases),
+                                            ::testing::ValuesIn(kCudaTypes)),
+                         ParamName);
+
+// Samples, channels, and how far the mean is from 0 in standard deviations.
+struct StatisticsCase {
+  int64_t samples, channels;
+  double center;
+};
+
+TEST(CudaBatchStatisticsTest, MatchExactOnes) {
+  for (const StatisticsCase& statistics_case : {StatisticsCase{1, 16, 1},
+                                                {7, 3, 1},
+                                                {90, 33, 30},
+                                                {2500, 32, 1},
+                                                {3001, 64, 1000},
+                                                {40000, 8, 1},
+                                                {129, 1030, 1}}) {
+    for (DataType type : kCudaTypes) {
+      const auto [samples, channels, center] = statistics_case;
+      SCOPED_TRACE(std::to_string(samples) + " x " + std::to_string(channels) + " of " +
+                   Name(type));
+      Random random("statistics");
+      std::vector<double> values = random.Uniforms(samples * channels, -1.7, 1.7);
+      for (double& value : values) value = RoundTo(type, value + center);
+      const InputBuffer z(type, values);
+      OutputBuffer mean(DataType::kFloat32, channels), variance(DataType::kFloat32, channels);
+      Workspace workspace(cuda::BatchStatisticsWorkspaceBytes(samples, channels),
+                          kWorkspaceFills[1]);
+      const Status status =
+          cuda::BatchStatistics(type, samples, channels, z.data(), static_cast<float*>(mean.data()),
+                                static_cast<float*>(variance.data()), workspace.data(), nullptr);
+      ASSERT_TRUE(status.ok()) << status.message();
+      EXPECT_TRUE(mean.GuardsIntact());
+      EXPECT_TRUE(variance.GuardsIntact());
+      EXPECT_TRUE(workspace.GuardsIntact());
+      // The values are what was stored: nothing but the sums is rounded.
+      const reference::Statistics exact = reference::BatchStatistics(channels, values);
+      Expectation expected_mean{exact.mean, {}}, expected_variance{exact.variance, {}};
+      const double roundings = kStatisticsRoundings * UnitRoundoff(DataType::kFloat32);
+      for (int64_t channel = 0; channel < channels; ++channel) {
+        expected_mean.bounds.push_back(StoredBound(DataType::kFloat32, exact.mean[channel],
+                                                   roundings * std::sqrt(exact.variance[channel])));
+        expected_variance.bounds.push_back(StoredBound(DataType::kFloat32, exact.variance[channel],
+                                                       roundings * exact.variance[channel]));
+      }
+      EXPECT_TRUE(Matches(expected_mean, mean.Values())) << "mean";
+      EXPECT_TRUE(Matches(expected_variance, variance.Values())) << "variance";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastconv::testing
