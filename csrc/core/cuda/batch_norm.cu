@@ -73,9 +73,11 @@ Status FusedBatchNormGradReduce(const FusedBatchNormProblem& problem,
   int blocks = 0;
   FASTCONV_RETURN_IF_ERROR(LaunchBackwardPart<BackwardPart::kNormalizeSums>(
       MapOf(problem), problem.epilogue, block, stream, &blocks));
-  return LaunchAddPartials(block.partials, blocks, problem.channels,
-                           static_cast<float*>(args.dbeta), static_cast<float*>(args.dgamma),
-                           stream);
+  const int channels = static_cast<int>(problem.channels);
+  return LaunchAddPartials<float>(
+      {block.partials, blocks, 2 * problem.channels, channels, static_cast<float*>(args.dbeta),
+       static_cast<float*>(args.dgamma)},
+      stream);
 }
 
 Status FusedBatchNormGradApply(const FusedBatchNormProblem& problem, const FusedBatchNormArgs& args,

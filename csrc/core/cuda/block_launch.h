@@ -149,10 +149,7 @@ Status LaunchStore(const MapShape& map, const Epilogue& epilogue, const BlockArg
                    Stream stream);
 
 template <class T>
-Status LaunchAddPartials(const float* partials, int blocks, int64_t channels, T* first, T* second,
-                         Stream stream) {
-  const typename AddPartials<T>::Args args = {partials, blocks, static_cast<int>(channels), first,
-                                              second};
+Status LaunchAddPartials(const typename AddPartials<T>::Args& args, Stream stream) {
   return Launch<AddPartials<T>>(AddPartials<T>::GridFor(args), AddPartials<T>::kSharedBytes, stream,
                                 args);
 }

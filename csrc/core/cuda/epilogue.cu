@@ -33,14 +33,17 @@ Status EpilogueGrad(const EpilogueProblem& problem, const void* y, const void* c
   args.code = const_cast<void*>(code);
   args.dy = dy;
   args.dz = dz;
+  if (dbias == nullptr) return LaunchStore(MapOf(problem), problem.epilogue, args, stream);
   args.partials = static_cast<float*>(workspace);
   int blocks = 0;
   FASTCONV_RETURN_IF_ERROR(LaunchBackwardPart<BackwardPart::kStoreAndSum>(
       MapOf(problem), problem.epilogue, args, stream, &blocks));
   return WithType(problem.dtype, args, problem.channels, [&](auto type, auto) {
     using T = decltype(type);
-    return LaunchAddPartials<T>(args.partials, blocks, problem.channels, static_cast<T*>(dbias),
-                                nullptr, stream);
+    const int channels = static_cast<int>(problem.channels);
+    return LaunchAddPartials<T>(
+        {args.partials, blocks, 2 * problem.channels, channels, static_cast<T*>(dbias), nullptr},
+        stream);
   });
 }
 

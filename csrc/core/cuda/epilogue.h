@@ -29,7 +29,7 @@ Status ApplyEpilogue(const EpilogueProblem& problem, const void* z, const void* 
 
 size_t EpilogueGradWorkspaceBytes(const EpilogueProblem& problem);
 // y (if the activation is not linear and nothing is pooled), code (if pooled), dy -> dz, which may
-// be dy where nothing is pooled, and dbias.
+// be dy where nothing is pooled, and dbias. Without a dbias (null) no workspace is needed.
 Status EpilogueGrad(const EpilogueProblem& problem, const void* y, const void* code, const void* dy,
                     void* dz, void* dbias, const DropoutInputs& dropout, void* workspace,
                     Stream stream);

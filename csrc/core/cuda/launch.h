@@ -36,6 +36,19 @@ inline Status FromCuda(cudaError_t error) {
                 std::string("A CUDA kernel cannot be started: ") + cudaGetErrorString(error));
 }
 
+// Of the current device; 0 where there is none.
+inline int DeviceAttribute(cudaDeviceAttr attribute) {
+  int device = 0, value = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&value, attribute, device) != cudaSuccess) {
+    return 0;
+  }
+  return value;
+}
+// Shared memory that a block may ask for.
+inline int MaxSharedBytes() { return DeviceAttribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
+inline int Multiprocessors() { return DeviceAttribute(cudaDevAttrMultiProcessorCount); }
+
 // An empty grid is no error: there is nothing to do.
 template <class Kernel>
 Status Launch(Block grid, int shared_bytes, Stream stream, const typename Kernel::Args& args) {
@@ -54,6 +67,10 @@ Status Launch(Block grid, int shared_bytes, Stream stream, const typename Kernel
 }
 
 #else
+
+// Of an H200, whose multiprocessors are so few here that blocks take several tiles each.
+inline int MaxSharedBytes() { return 227 << 10; }
+inline int Multiprocessors() { return 2; }
 
 template <class Kernel>
 Status Launch(Block grid, int shared_bytes, Stream, const typename Kernel::Args& args) {

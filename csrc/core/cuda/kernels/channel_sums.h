@@ -48,13 +48,15 @@ FASTCONV_DEVICE void AddLanes(const Traversal& traversal, const Part& part,
   if (part.active && part.lane == 0) StoreValues(mine.value, sums + part.channel);
 }
 
-// Partials [blocks][2][channels] -> the first of each two to `first`, the second to `second`, which
-// may be null.
+// Partials [blocks][stride] -> the first `channels` columns to `first`, as many behind them to
+// `second`, which may be null.
 template <class T>
 struct AddPartials {
   struct Args {
     const float* partials;
-    int blocks, channels;
+    int blocks;
+    int64_t stride;
+    int channels;
     T* first;
     T* second;
   };
@@ -76,7 +78,7 @@ struct AddPartials {
     const bool active = column < (args.second == nullptr ? 1 : 2) * args.channels;
     double sum = 0;
     for (int block = slice; active && block < args.blocks; block += kSlices) {
-      sum += args.partials[static_cast<int64_t>(block) * 2 * args.channels + column];
+      sum += args.partials[block * args.stride + column];
     }
     double* sums = reinterpret_cast<double*>(SharedMemory());
     sums[ThreadIndex()] = sum;

@@ -1,0 +1,222 @@
+#include <cstdint>
+#include <limits>
+
+#include "core/cuda/batch_norm.h"
+#include "core/cuda/conv2d.h"
+#include "core/cuda/conv3x3_launch.h"
+#include "core/cuda/epilogue.h"
+
+namespace fastconv::cuda {
+namespace {
+
+constexpr int kTile = 16;
+constexpr int64_t kMaxChannels = 128;
+
+int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
+size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+// The gradient is the convolution's output's, dz, itself.
+bool GradientIsDz(const Epilogue& epilogue) {
+  return epilogue.activation == Activation::kLinear && !epilogue.pool.enabled &&
+         epilogue.dropout.kind == DropoutKind::kNone;
+}
+
+// The convolution's kernel does the whole epilogue.
+bool FusesEpilogue(const Epilogue& epilogue) {
+  if (epilogue.dropout.kind != DropoutKind::kNone) return false;
+  if (!epilogue.pool.enabled) return true;
+  const auto halves = [](const WindowAxis& axis) {
+    return axis.window == 2 && axis.stride == 2 && axis.pad_before == 0 && 2 * axis.out <= axis.in;
+  };
+  const Window2D& window = epilogue.pool.window;
+  return halves(window.h) && halves(window.w) && epilogue.pool.code_type == DataType::kUint8;
+}
+
+EpilogueProblem EpilogueOf(const FusedConv2DProblem& problem) {
+  const Conv2DProblem& conv = problem.conv;
+  return {conv.dtype,        conv.batch,        conv.window.h.out,
+          conv.window.w.out, conv.out_channels, problem.epilogue};
+}
+
+size_t ZBytes(const Conv2DProblem& conv) {
+  return Align(conv.output_pixels() * conv.out_channels * SizeOf(conv.dtype));
+}
+
+size_t FilterPartialBytes(const Conv2DProblem& conv) {
+  const int64_t tiles = conv.batch * TilesAlong(conv.window.h.out) * TilesAlong(conv.window.w.out);
+  const int blocks = FilterGradBlocks(static_cast<int>(tiles), static_cast<int>(conv.in_channels),
+                                      static_cast<int>(conv.out_channels));
+  return Align(blocks * conv.filter_size() * sizeof(float));
+}
+
+struct Call {
+  const FusedConv2DProblem& problem;
+  const Conv2DArgs& args;
+  const DropoutInputs& dropout;
+  FloatPrecision precision;
+  unsigned char* workspace;
+  Stream stream;
+};
+
+void SetTiles(int64_t batch, Conv3x3Args* args) {
+  args->tile_rows = static_cast<int>(TilesAlong(args->out_height));
+  args->tile_columns = static_cast<int>(TilesAlong(args->out_width));
+  args->tiles = static_cast<int>(batch * args->tile_rows * args->tile_columns);
+}
+
+Conv3x3Args ForwardArgs(const Call& call) {
+  const Conv2DProblem& conv = call.problem.conv;
+  Conv3x3Args args = {};
+  args.x = call.args.x;
+  args.filter = call.args.filter;
+  args.bias = call.args.bias;
+  args.y = call.args.y;
+  args.code = static_cast<uint8_t*>(call.args.code);
+  args.activation.linear = true;
+  args.height = static_cast<int>(conv.window.h.in);
+  args.width = static_cast<int>(conv.window.w.in);
+  args.channels = static_cast<int>(conv.in_channels);
+  args.out_height = static_cast<int>(conv.window.h.out);
+  args.out_width = static_cast<int>(conv.window.w.out);
+  args.outputs = static_cast<int>(conv.out_channels);
+  args.pad_h = static_cast<int>(conv.window.h.pad_before);
+  args.pad_w = static_cast<int>(conv.window.w.pad_before);
+  SetTiles(conv.batch, &args);
+  return args;
+}
+
+Status Forward(const Call& call) {
+  const Conv2DProblem& conv = call.problem.conv;
+  const Epilogue& epilogue = call.problem.epilogue;
+  Conv3x3Args args = ForwardArgs(call);
+  if (!FusesEpilogue(epilogue)) {
+    args.bias = nullptr;
+    args.y = call.workspace;
+    FASTCONV_RETURN_IF_ERROR(LaunchConv3x3(conv.dtype, call.precision, args, call.stream));
+    return ApplyEpilogue(EpilogueOf(call.problem), call.workspace, call.args.bias, call.args.y,
+                         call.args.code, call.dropout, call.stream);
+  }
+  args.activation.linear = epilogue.activation == Activation::kLinear;
+  if (epilogue.activation == Activation::kLeakyRelu) {
+    args.activation.slope = epilogue.negative_slope;
+  }
+  const auto launch = epilogue.pool.enabled ? LaunchPooledConv3x3 : LaunchConv3x3;
+  FASTCONV_RETURN_IF_ERROR(launch(conv.dtype, call.precision, args, call.stream));
+  if (!call.problem.batch_statistics) return Status();
+  return BatchStatistics(conv.dtype, conv.output_pixels(), conv.out_channels, call.args.y,
+                         static_cast<float*>(call.args.mean),
+                         static_cast<float*>(call.args.variance), call.workspace, call.stream);
+}
+
+// A convolution of dz with the filter, turned round and its channels swapped.
+Status BackwardInput(const Call& call) {
+  const Conv2DProblem& conv = call.problem.conv;
+  const void* dz = call.args.dy;
+  if (!GradientIsDz(call.problem.epilogue)) {
+    FASTCONV_RETURN_IF_ERROR(EpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
+                                          call.args.dy, call.workspace, /*dbias=*/nullptr,
+                                          call.dropout, /*workspace=*/nullptr, call.stream));
+    dz = call.workspace;
+  }
+  const Conv3x3Args forward = ForwardArgs(call);
+  Conv3x3Args args = {};
+  args.x = dz;
+  args.filter = call.args.filter;
+  args.y = call.args.dx;
+  args.activation.linear = true;
+  args.height = forward.out_height;
+  args.width = forward.out_width;
+  args.channels = forward.outputs;
+  args.out_height = forward.height;
+  args.out_width = forward.width;
+  args.outputs = forward.channels;
+  args.pad_h = 2 - forward.pad_h;
+  args.pad_w = 2 - forward.pad_w;
+  SetTiles(conv.batch, &args);
+  return LaunchRotatedConv3x3(conv.dtype, call.precision, args, call.stream);
+}
+
+Status BackwardFilter(const Call& call) {
+  const Conv2DProblem& conv = call.problem.conv;
+  unsigned char* partials = call.workspace;
+  unsigned char* dz = partials + FilterPartialBytes(conv);
+  unsigned char* sums = dz + ZBytes(conv);
+  // Also for its sums, the gradient of the bias.
+  FASTCONV_RETURN_IF_ERROR(EpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
+                                        call.args.dy, dz, call.args.dbias, call.dropout, sums,
+                                        call.stream));
+  const Conv3x3Args forward = ForwardArgs(call);
+  FilterGrad3x3Args args = {};
+  args.x = call.args.x;
+  args.dz = dz;
+  args.partials = reinterpret_cast<float*>(partials);
+  args.height = forward.height;
+  args.width = forward.width;
+  args.channels = forward.channels;
+  args.out_height = forward.out_height;
+  args.out_width = forward.out_width;
+  args.outputs = forward.outputs;
+  args.pad_h = forward.pad_h;
+  args.pad_w = forward.pad_w;
+  args.tile_rows = forward.tile_rows;
+  args.tile_columns = forward.tile_columns;
+  args.tiles = forward.tiles;
+  args.output_blocks = (args.outputs + 31) / 32;
+  return LaunchFilterGrad3x3(conv.dtype, call.precision, args, call.args.dfilter, call.stream);
+}
+
+}  // namespace
+
+std::string Conv2DRefusal(const Conv2DProblem& conv) {
+  const WindowAxis &h = conv.window.h, &w = conv.window.w;
+  if (AccumulationType(conv.dtype) == DataType::kFloat64) return "no kernels for float64";
+  if (h.window != 3 || w.window != 3) return "only for 3x3 filters";
+  if (h.stride != 1 || w.stride != 1) return "only for strides of 1";
+  if (h.dilation != 1 || w.dilation != 1) return "only without dilation";
+  if (conv.groups != 1) return "only for one group";
+  if (h.pad_before > 2 || w.pad_before > 2) return "only for padding of at most 2";
+  const auto fits = [](int64_t channels) { return channels % 16 == 0 && channels <= kMaxChannels; };
+  if (!fits(conv.in_channels) || !fits(conv.out_channels)) {
+    return "only for multiples of 16 channels, up to " + std::to_string(kMaxChannels);
+  }
+  const int64_t tiles = conv.batch * TilesAlong(h.in + 2) * TilesAlong(w.in + 2);
+  if (tiles > std::numeric_limits<int32_t>::max() / 2) return "only for fewer pixels";
+  return "";
+}
+
+size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  const Conv2DProblem& conv = problem.conv;
+  switch (pass) {
+    case Conv2DPass::kForward:
+      if (problem.batch_statistics) {
+        return BatchStatisticsWorkspaceBytes(conv.output_pixels(), conv.out_channels);
+      }
+      return FusesEpilogue(problem.epilogue) ? 0 : ZBytes(conv);
+    case Conv2DPass::kBackwardInput:
+      return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);
+    case Conv2DPass::kBackwardFilter:
+      return FilterPartialBytes(conv) + ZBytes(conv) +
+             EpilogueGradWorkspaceBytes(EpilogueOf(problem));
+  }
+  return 0;
+}
+
+Status RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DArgs& args,
+                 const DropoutInputs& dropout, FloatPrecision precision, void* workspace,
+                 Stream stream) {
+  const std::string refusal = Conv2DRefusal(problem.conv);
+  if (!refusal.empty()) return Unimplemented(std::string(kConv3x3) + ": " + refusal);
+  const Call call = {problem, args, dropout, precision, static_cast<unsigned char*>(workspace),
+                     stream};
+  switch (pass) {
+    case Conv2DPass::kForward:
+      return Forward(call);
+    case Conv2DPass::kBackwardInput:
+      return BackwardInput(call);
+    case Conv2DPass::kBackwardFilter:
+      return BackwardFilter(call);
+  }
+  return Status(StatusCode::kInternal, "No such pass");
+}
+
+}  // namespace fastconv::cuda

@@ -1,0 +1,11 @@
+#include "core/cuda/conv3x3_launch.h"
+
+namespace fastconv::cuda {
+
+Status LaunchConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
+                     Stream stream) {
+  return LaunchConv3x3Variant</*kRotated=*/false, /*kPooled=*/false>(dtype, precision, args,
+                                                                     stream);
+}
+
+}  // namespace fastconv::cuda

@@ -1,0 +1,80 @@
+// Launches of the kernels for 3x3 convolutions, each variant compiled once.
+#ifndef FASTCONV_CORE_CUDA_CONV3X3_LAUNCH_H_
+#define FASTCONV_CORE_CUDA_CONV3X3_LAUNCH_H_
+
+#include <algorithm>
+#include <string>
+
+#include "core/cuda/conv2d.h"
+#include "core/cuda/kernels/conv3x3.h"
+#include "core/cuda/kernels/filter_grad3x3.h"
+#include "core/cuda/launch.h"
+
+namespace fastconv::cuda {
+
+// As many blocks as run at the same time, each with its share of the tiles; at least one.
+inline int BlocksPerColumn(int tiles, int per_multiprocessor, int columns) {
+  return std::min(tiles, std::max(per_multiprocessor * Multiprocessors() / columns, 1));
+}
+
+// Everything but sizes of tiles and chunks is filled in.
+Status LaunchConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
+                     Stream stream);
+Status LaunchPooledConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
+                           Stream stream);
+Status LaunchRotatedConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
+                            Stream stream);
+
+// Calls body(T(), integral constant of the Precision).
+template <class Body>
+Status WithProduct(DataType dtype, FloatPrecision precision, const Body& body) {
+  constexpr std::integral_constant<Precision, Precision::kFast> fast;
+  constexpr std::integral_constant<Precision, Precision::kFull> full;
+  switch (dtype) {
+    case DataType::kFloat32:
+      return precision == FloatPrecision::kTf32 ? body(float(), fast) : body(float(), full);
+    case DataType::kBFloat16:
+      return body(BFloat16(), fast);
+    case DataType::kFloat16:
+      return body(Float16(), fast);
+    default:
+      return Unimplemented(std::string("CUDA kernels take float32, bfloat16 and float16. "
+                                       "Received: ") +
+                           Name(dtype));
+  }
+}
+
+template <class Kernel>
+Status LaunchConv3x3Kernel(const Conv3x3Args& args, int outputs, Stream stream) {
+  const int columns = (args.outputs + outputs - 1) / outputs;
+  const Block grid = {BlocksPerColumn(args.tiles, /*per_multiprocessor=*/3, columns), columns};
+  return Launch<Kernel>(grid, Kernel::SharedBytes(args.chunks), stream, args);
+}
+
+template <bool kRotated, bool kPooled>
+Status LaunchConv3x3Variant(DataType dtype, FloatPrecision precision, Conv3x3Args args,
+                            Stream stream) {
+  return WithProduct(dtype, precision, [&](auto type, auto product) {
+    using T = decltype(type);
+    constexpr Precision kPrecision = decltype(product)::value;
+    using Narrow = Conv3x3<T, kPrecision, 32, kRotated, kPooled>;
+    using Wide = Conv3x3<T, kPrecision, 64, kRotated, kPooled>;
+    args.chunks = (args.channels + Narrow::kChunk - 1) / Narrow::kChunk;
+    if (args.outputs > 32 && Wide::SharedBytes(args.chunks) <= MaxSharedBytes()) {
+      return LaunchConv3x3Kernel<Wide>(args, 64, stream);
+    }
+    return LaunchConv3x3Kernel<Narrow>(args, 32, stream);
+  });
+}
+
+// Of the filter's gradient: blocks that share the tiles of one pair of channel blocks.
+inline int FilterGradBlocks(int tiles, int channels, int outputs) {
+  const int pairs = ((channels + 31) / 32) * ((outputs + 31) / 32);
+  return BlocksPerColumn(tiles, /*per_multiprocessor=*/2, pairs);
+}
+Status LaunchFilterGrad3x3(DataType dtype, FloatPrecision precision, const FilterGrad3x3Args& args,
+                           void* dfilter, Stream stream);
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_CONV3X3_LAUNCH_H_

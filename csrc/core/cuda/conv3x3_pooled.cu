@@ -1,0 +1,10 @@
+#include "core/cuda/conv3x3_launch.h"
+
+namespace fastconv::cuda {
+
+Status LaunchPooledConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
+                           Stream stream) {
+  return LaunchConv3x3Variant</*kRotated=*/false, /*kPooled=*/true>(dtype, precision, args, stream);
+}
+
+}  // namespace fastconv::cuda
