@@ -56,57 +56,56 @@ def _on_host(function):
 
 
 @_on_host
-def stack(iterator, pending, size, limit):
+def fetch(iterator):
+    """Returns an iterator's next batch as an `Optional`, and whether it has one."""
+    batch = iterator.get_next_as_optional()
+    return batch, batch.has_value()
+
+
+@_on_host
+def stack(iterator, first, size, limit):
     """Stacks batches from an iterator as long as they have the first one's shapes.
 
     Args:
         iterator: of tf.data.
-        pending: `tf.experimental.Optional`, the first batch.
+        first: `tf.experimental.Optional`, a batch that was fetched before.
         size: int, the size of the stack; what lies beyond the last batch is zero.
         limit: scalar tensor, the most batches to take.
 
     Returns:
-        Tuple of a structure of tensors `(size, *shape)`, the number of batches in them, and the
-        `Optional` that the iterator gave next: a batch of other shapes, or none. It has no meaning
-        where the number is the limit.
+        Tuple of a structure of tensors `(size, *shape)`, the number of batches in them, an
+        `Optional`, and whether that is a batch fetched in vain, as it has other shapes.
     """
     structure = without_optionals(iterator.element_spec)
     specs = tensors(structure)
-    first = tensors(pending.get_value())
+    shapes = [tf.shape(tensor) for tensor in tensors(first.get_value())]
+
+    def fits(batch):
+        pairs = zip(shapes, tensors(batch.get_value()), strict=True)
+        return tf.reduce_all([tf.reduce_all(shape == tf.shape(new)) for shape, new in pairs])
 
     @_on_host
-    def fetch():
-        pending = iterator.get_next_as_optional()
-        more = tf.cond(
-            pending.has_value(),
-            _on_host(lambda: _same_shapes(first, tensors(pending.get_value()))),
-            lambda: False,
-        )
-        return pending, more
+    def fetch_more():
+        batch, any_left = fetch(iterator)
+        return batch, any_left, tf.cond(any_left, _on_host(lambda: fits(batch)), lambda: False)
 
     @_on_host
-    def take(count, pending, _, arrays):
-        values = tensors(pending.get_value())
+    def take(count, batch, fetched, fitting, arrays):
+        values = tensors(batch.get_value())
         arrays = [array.write(count, value) for array, value in zip(arrays, values, strict=True)]
         count += 1
-        pending, more = tf.cond(count < limit, fetch, lambda: (pending, False))
-        return count, pending, more, arrays
+        batch, fetched, fitting = tf.cond(count < limit, fetch_more, lambda: (batch, False, False))
+        return count, batch, fetched, fitting, arrays
 
     arrays = [tf.TensorArray(spec.dtype, size, element_shape=spec.shape) for spec in specs]
-    count, pending, _, arrays = tf.while_loop(
-        lambda count, pending, more, arrays: more, take, (0, pending, True, arrays)
+    count, batch, fetched, _, arrays = tf.while_loop(
+        lambda count, batch, fetched, fitting, arrays: fitting,
+        take,
+        (0, first, True, True, arrays),
     )
     stacked = [array.stack() for array in arrays]
     for tensor, spec in zip(stacked, specs, strict=True):
         tensor.set_shape([size, *spec.shape])
     stacked = iter(stacked)
-    return (
-        tree.map_structure(lambda s: s if s is None else next(stacked), structure),
-        count,
-        pending,
-    )
-
-
-def _same_shapes(first, second):
-    pairs = zip(first, second, strict=True)
-    return tf.reduce_all([tf.reduce_all(tf.shape(a) == tf.shape(b)) for a, b in pairs])
+    stacked = tree.map_structure(lambda spec: spec if spec is None else next(stacked), structure)
+    return stacked, count, batch, fetched

@@ -16,10 +16,11 @@ def fuse_steps(model):
 
     `model.compile(steps_per_execution=k, jit_compile=True)` alone makes Keras compile one step and
     call it `k` times: TensorFlow starts a program per step, whatever the size of the step, and on a
-    GPU a small step can take less time than that. A model that passed through this function is compiled, trained, evaluated and used
-    by the same methods with the same arguments, and computes the same; but the batches of a group
-    are stacked first, and one program loops over them. It holds the model's own `train_step` (or
-    `test_step`, `predict_step`) once, so that compiling it takes as long as compiling one step.
+    GPU a small step can take less time than that. A model that passed through this function is
+    compiled, trained, evaluated and used by the same methods with the same arguments, and computes
+    the same; but the batches of a group are stacked first, and one program loops over them. It
+    holds the model's own `train_step` (or `test_step`, `predict_step`) once, so that compiling it
+    takes as long as compiling one step.
 
     It is a function of a model, not a class to derive from, so that models of every kind can have
     it: what the model is, and what it is saved as, does not change. Loaded models and clones must

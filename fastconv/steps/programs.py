@@ -31,15 +31,16 @@ def on_iterator(step, steps, keras_function):
     """
 
     @_function
-    def execute(iterator):
+    def execute(iterator, first, limit):
+        """Runs up to `limit` steps on batches of equal shapes; see `batches.stack`."""
         one_step, symbols, unrolled = _trace(step, iterator.element_spec)
-        logs = tf.nest.map_structure(_zeros, symbols)
+        zeros = tf.nest.map_structure(_zeros, symbols)
 
         def loop(function, count):
             return tf.while_loop(
                 lambda index, _: index < count,
                 lambda index, _: (index + 1, function(index)),
-                (0, logs),
+                (0, zeros),
             )[1]
 
         @_function(jit_compile=True)
@@ -49,31 +50,27 @@ def on_iterator(step, steps, keras_function):
 
             return [run_step(i) for i in range(count)][-1] if unrolled else loop(run_step, count)
 
-        def run_group(done, pending, _):
-            stacked, count, pending = batches.stack(iterator, pending, steps, steps - done)
+        stacked, count, following, any_left = batches.stack(iterator, first, steps, limit)
 
-            def run_few():
-                if not unrolled:
-                    return program(stacked, count)
-                return loop(lambda i: program(batches.member(stacked, (i, tf.newaxis)), 1), count)
+        def run_few():
+            if not unrolled:
+                return program(stacked, count)
+            return loop(lambda i: program(batches.member(stacked, (i, tf.newaxis)), 1), count)
 
-            # Most groups are full. Told so, XLA counts iterations without asking the device.
-            logs = tf.cond(tf.equal(count, steps), lambda: program(stacked, steps), run_few)
-            return done + count, pending, logs
-
-        done, _, logs = tf.while_loop(
-            lambda done, pending, _: tf.logical_and(done < steps, pending.has_value()),
-            run_group,
-            (0, iterator.get_next_as_optional(), logs),
-        )
-        return done, logs
+        # Most groups are full. Told so, XLA counts iterations without asking the device.
+        logs = tf.cond(tf.equal(count, steps), lambda: program(stacked, steps), run_few)
+        return logs, count, following, any_left
 
     def function(iterator):
         if not isinstance(iterator, tf.data.Iterator):
             return keras_function(iterator)
-        done, logs = execute(iterator)
-        if not done:
+        batch, any_left = batches.fetch(iterator)
+        if not any_left:
             raise StopIteration
+        left = steps
+        while any_left:
+            logs, count, batch, any_left = execute(iterator, batch, tf.constant(left))
+            left -= int(count)
         return logs
 
     return function
