@@ -2,11 +2,11 @@
 
 import sys
 
-from fastconv.cli import demo, evaluate, info, predict, prepare, show, train, transfer
+from fastconv.cli import demo, evaluate, info, predict, prepare, report, show, train, transfer
 from fastconv.cli.arguments import USAGE_ERROR, Parser, print_error
 from fastconv.errors import InputError
 
-_COMMANDS = (demo, prepare, train, transfer, evaluate, predict, show, info)
+_COMMANDS = (demo, prepare, train, transfer, evaluate, predict, show, report, info)
 _INTERRUPTED = 130
 
 

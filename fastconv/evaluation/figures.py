@@ -95,7 +95,7 @@ def maps(activations, max_maps=MAX_MAPS):
     )
     shown = f"the first {max_maps} of {channels}" if channels > max_maps else str(channels)
     axes.set_title(
-        f"{activations.layer}, {activations.stage}: {shown} maps of {height}x{width}\n"
+        f"{activations.layer}, {activations.stage}\n{shown} maps of {height}x{width},\n"
         "each from its least (dark) to its greatest value (bright)"
     )
     return figure

@@ -11,6 +11,14 @@ import tempfile
 from fastconv import plots, tables
 from fastconv.train.curves import NARROW, WIDE, draw_curves
 
+# What holds for any two trainings of equal settings.
+CAVEATS = (
+    "The builds train one after the other: what else the machine does in the meantime changes the "
+    "speed-up.",
+    "Accuracies of single runs scatter: the builds round differently, and training amplifies "
+    "roundings.",
+)
+
 
 def write_report(comparison, directory):
     """Writes `results.md`, `results.json` and `curves.png`.
@@ -81,10 +89,7 @@ def notes(comparison):
             else "Seconds per epoch: of the only epoch, compilation included; validation not "
             "counted. Train for more epochs to compare speeds."
         ),
-        "The builds train one after the other: what else the machine does in the meantime changes "
-        "the speed-up.",
-        "Accuracies of single runs scatter: the builds round differently, and training amplifies "
-        "roundings.",
+        *CAVEATS,
         f"Run with fastconv {environment['fastconv']} (instruction set {environment['isa']}"
         + ("" if environment["native"] else ", native kernels switched off")
         + f"), TensorFlow {environment['tensorflow']}, Keras {environment['keras']}.",

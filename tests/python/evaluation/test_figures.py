@@ -76,7 +76,7 @@ def test_maps_are_drawn_each_on_its_scale():
     maps[0, 0], maps[3, 4] = (-1, 0, 20), (0.5, 7, 10)
     figure = figures.maps(ActivationMaps("conv", "activation", maps))
     (axes,) = figure.axes
-    assert axes.get_title().startswith("conv, activation: 3 maps of 4x5\n")
+    assert axes.get_title().startswith("conv, activation\n3 maps of 4x5,\n")
     assert _texts(axes) == ["0: -1 to 0.5", "1: 0 to 7", "2: 0 to 20"]
     for index, image in enumerate(axes.images):
         np.testing.assert_array_equal(image.get_array(), maps[..., index])
@@ -86,7 +86,7 @@ def test_maps_are_drawn_each_on_its_scale():
 def test_only_the_first_of_many_maps_are_drawn():
     figure = figures.maps(ActivationMaps("conv", "pooling", np.ones((2, 2, 100))), max_maps=9)
     (axes,) = figure.axes
-    assert axes.get_title().startswith("conv, pooling: the first 9 of 100 maps of 2x2\n")
+    assert axes.get_title().startswith("conv, pooling\nthe first 9 of 100 maps of 2x2,\n")
     assert len(axes.images) == len(axes.texts) == 9
 
 
