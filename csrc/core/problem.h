@@ -107,6 +107,16 @@ struct FusedBatchNormProblem {
   Epilogue epilogue;  // has_bias is unused
 };
 
+// The stages after a convolution that another library computes: z [batch, height, width, channels].
+struct FusedEpilogueProblem {
+  DataType dtype = DataType::kFloat32;
+  int64_t batch = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t channels = 0;
+  Epilogue epilogue;
+};
+
 // A dense layer: y = activation(x [batch, inputs] * kernel [inputs, units] + bias). Its epilogue
 // has neither pooling nor dropout.
 struct FusedDenseProblem {

@@ -253,6 +253,45 @@ dbeta: Likewise.
 count: Samples per channel behind mean, variance and the sums, over all replicas.
 )");
 
+REGISTER_OP("Fastconv>FusedEpilogue")
+    .Attr(kTypeAttr)
+    .FASTCONV_BLOCK_ATTRS()
+    .Input("z: T")
+    .Input("bias: T")
+    .FASTCONV_DROPOUT_INPUTS()
+    .Output("y: T")
+    .Output("code: code_type")
+    .SetShapeFn(ShapeFunction("FusedEpilogue"))
+    .Doc(R"(
+y = dropout(pool(activation(z + bias))).
+
+z: NHWC, the result of a convolution.
+bias: One per channel, or shape [0] for none.
+code: One per pooled cell, for the gradient; shape [0] without pooling.
+)");
+
+REGISTER_OP("Fastconv>FusedEpilogueGrad")
+    .Attr(kTypeAttr)
+    .FASTCONV_BLOCK_ATTRS()
+    .Input("z: T")
+    .Input("bias: T")
+    .Input("y: T")
+    .Input("code: code_type")
+    .Input("dy: T")
+    .FASTCONV_DROPOUT_INPUTS()
+    .Output("dz: T")
+    .Output("dbias: T")
+    .SetShapeFn(ShapeFunction("FusedEpilogueGrad"))
+    .Doc(R"(
+Gradient of FusedEpilogue.
+
+z: Read for its shape only.
+bias: Read for its shape only.
+y: Output of FusedEpilogue where its activation is not linear and it does not pool, else shape [0].
+code: Output of FusedEpilogue.
+dy: Gradient with respect to y.
+)");
+
 REGISTER_OP("Fastconv>MaxPool")
     .Attr(kTypeAttr)
     .FASTCONV_POOL_ATTRS()

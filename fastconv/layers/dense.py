@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from fastconv import config, ops
+from fastconv import ops, placement
 from fastconv.layers import requirements
 from fastconv.layers.activation import fused_activation
 
@@ -49,7 +49,7 @@ class Dense(keras.layers.Dense):
 
     def _is_fused(self, inputs):
         return (
-            config.native_enabled()
+            placement.has_kernel(tf.float32, gpu=False)
             and isinstance(inputs, tf.Tensor)
             and inputs.shape.rank == 2
             and inputs.dtype == self.compute_dtype == "float32"

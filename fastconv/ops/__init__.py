@@ -4,6 +4,7 @@ from fastconv.ops.batch_norm import fused_batch_norm, fused_conv2d_batch_norm
 from fastconv.ops.conv2d import conv2d_batch_statistics, fused_conv2d
 from fastconv.ops.dense import fused_dense
 from fastconv.ops.dropout import dropout
+from fastconv.ops.epilogue import fused_epilogue
 from fastconv.ops.max_pool import max_pool2d
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "fused_conv2d",
     "fused_conv2d_batch_norm",
     "fused_dense",
+    "fused_epilogue",
     "max_pool2d",
 ]

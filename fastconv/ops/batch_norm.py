@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from fastconv import config, native
+from fastconv import native, placement
 from fastconv.ops import arguments, reference
 from fastconv.ops.conv2d import conv2d_batch_statistics, fused_conv2d
 from fastconv.ops.statistics import combined_statistics, replica_sums, samples_per_channel
@@ -85,7 +85,7 @@ def fused_batch_norm(
             ("beta", beta),
         )
     )
-    if not config.native_enabled():
+    if not placement.has_kernel(z.dtype):
         return reference.fused_batch_norm(
             z,
             mean,

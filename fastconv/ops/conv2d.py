@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from fastconv import config, native
+from fastconv import native, placement
 from fastconv.ops import arguments, reference
 
 _CONVOLUTION_ATTRIBUTES = ("strides", "dilations", "padding", "explicit_paddings")
@@ -82,7 +82,7 @@ def fused_conv2d(
     block = arguments.block(activation, negative_slope, pool_size, pool_strides, pool_padding)
     drop = arguments.dropout(dropout, spatial_dropout, seed)
     x, filter, bias = arguments.convolution_inputs(x, filter, bias)
-    if not config.native_enabled():
+    if not placement.has_kernel(x.dtype):
         return reference.fused_conv2d(
             x,
             filter,
@@ -145,7 +145,7 @@ def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", di
     """
     convolution = arguments.convolution(strides, padding, dilations)
     x, filter, bias = arguments.convolution_inputs(x, filter, bias)
-    if not config.native_enabled():
+    if not placement.has_kernel(x.dtype):
         return reference.conv2d_batch_statistics(x, filter, bias, strides, padding, dilations)
     z, mean, variance = native.ops().fastconv_conv2d_batch_statistics(
         x=x,

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from fastconv import config, native
+from fastconv import native, placement
 from fastconv.ops import arguments, reference
 
 _ATTRIBUTES = ("activation", "negative_slope")
@@ -32,7 +32,7 @@ def fused_dense(x, kernel, bias=None, activation=None, negative_slope=0.3):
     """
     attributes = arguments.activation(activation, negative_slope)
     x, kernel, bias = arguments.dense_inputs(x, kernel, bias)
-    if not config.native_enabled():
+    if not placement.has_kernel(x.dtype, gpu=False):
         return reference.fused_dense(x, kernel, bias, activation, negative_slope)
     return native.ops().fastconv_fused_dense(
         x=x, kernel=kernel, bias=arguments.absent(x.dtype) if bias is None else bias, **attributes

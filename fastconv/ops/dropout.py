@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from fastconv import config, native
+from fastconv import native, placement
 from fastconv.ops import arguments, reference
 
 
@@ -32,7 +32,7 @@ def dropout(x, rate, seed):
     x = arguments.tensor(x, "x", None)
     if drop.pop("dropout") == "none":
         return x
-    if not config.native_enabled():
+    if not placement.has_kernel(x.dtype):
         return reference.dropout(x, rate, drop["dropout_seed"])
     return native.ops().fastconv_dropout(x=x, **drop)
 

@@ -40,6 +40,27 @@ def fused_conv2d(
     return _dropped(tf.cast(y, x.dtype), dropout, spatial_dropout, seed)
 
 
+def fused_epilogue(
+    z,
+    bias=None,
+    activation=None,
+    negative_slope=0.3,
+    pool_size=None,
+    pool_strides=None,
+    pool_padding="valid",
+    dropout=0.0,
+    spatial_dropout=0.0,
+    seed=None,
+):
+    """See `fastconv.ops.fused_epilogue`."""
+    dtype = arguments.accumulation_type(z.dtype)
+    a = tf.cast(z, dtype)
+    if bias is not None:
+        a += tf.cast(bias, dtype)
+    y = _block(a, activation, negative_slope, pool_size, pool_strides, pool_padding)
+    return _dropped(tf.cast(y, z.dtype), dropout, spatial_dropout, seed)
+
+
 def fused_dense(x, kernel, bias=None, activation=None, negative_slope=0.3):
     """See `fastconv.ops.fused_dense`."""
     dtype = arguments.accumulation_type(x.dtype)

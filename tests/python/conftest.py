@@ -1,4 +1,4 @@
-"""Fixtures of all Python tests: instruction sets, threads, XLA, types."""
+"""Fixtures of all Python tests: devices, instruction sets, threads, XLA, types."""
 
 import os
 import pathlib
@@ -15,6 +15,41 @@ from fastconv import config, native
 INTRA_OP_THREADS = "FASTCONV_TEST_INTRA_OP_THREADS"  # set by test_threads.py, for a new process
 if INTRA_OP_THREADS in os.environ:
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ[INTRA_OP_THREADS]))
+
+
+# Tests of what also runs on GPUs: `pytest -m gpu` runs them there, `pytest` on the CPU.
+GPU_FOLDERS = ("layers", "models", "ops")
+CPU_MODULES = ("test_replicas.py", "test_threads.py")  # of its threads
+
+
+def runs_on_gpu(config):
+    """Tells whether this run is that of the GPU."""
+    return config.option.markexpr == "gpu"
+
+
+def pytest_configure(config):
+    """Leaves TensorFlow the devices of this run alone."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not runs_on_gpu(config):
+        tf.config.set_visible_devices([], "GPU")
+    elif not gpus:
+        raise pytest.UsageError("`pytest -m gpu` needs a GPU that TensorFlow sees; it sees none.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
+def pytest_collection_modifyitems(items):
+    """Marks the tests of what also runs on GPUs."""
+    for item in items:
+        is_cpu_test = "isa" in item.fixturenames or item.path.name in CPU_MODULES
+        if item.path.parent.name in GPU_FOLDERS and not is_cpu_test:
+            item.add_marker(pytest.mark.gpu)
+
+
+@pytest.fixture(autouse=True)
+def device(request):
+    """Puts a test of `pytest -m gpu` on the GPU; `helpers.assert_on` checks what has run where."""
+    with tf.device("/GPU:0" if runs_on_gpu(request.config) else None):
+        yield
 
 
 @pytest.fixture

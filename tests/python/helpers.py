@@ -88,8 +88,20 @@ def problem_inputs(problem, dtype):
     return inputs
 
 
+def assert_on(device_type, tensors):
+    """Asserts that eager tensors lie, and so were computed, on `"CPU"` or `"GPU"`."""
+    for tensor in tf.nest.flatten(tensors):
+        found = tf.DeviceSpec.from_string(tensor.backing_device).device_type
+        assert found == device_type, f"on {tensor.backing_device} instead of a {device_type}"
+
+
+def device_of_run():
+    """Returns the type of the device that `pytest` or `pytest -m gpu` tests."""
+    return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
+
+
 def output_and_gradients(function, inputs, dy=None, jit=False):
-    """Runs `function(**inputs)` and its gradients.
+    """Runs `function(**inputs)` and its gradients, on the device of this run of the tests.
 
     Args:
         function: returns one tensor.
@@ -109,7 +121,11 @@ def output_and_gradients(function, inputs, dy=None, jit=False):
             dy = values(tuple(y.shape), y.dtype, 9)
         return y, dy, tape.gradient(y, inputs, dy)
 
-    return tf.function(run, jit_compile=True)(inputs, dy) if jit else run(inputs, dy)
+    results = tf.function(run, jit_compile=True)(inputs, dy) if jit else run(inputs, dy)
+    assert_on(
+        device_of_run(), [tensor for tensor in tf.nest.flatten(results) if tensor is not None]
+    )
+    return results
 
 
 def reference_output_and_gradients(function, inputs, dy):

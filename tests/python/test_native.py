@@ -25,6 +25,8 @@ OPS = [
     "FusedBatchNorm",
     "FusedBatchNormGradReduce",
     "FusedBatchNormGradApply",
+    "FusedEpilogue",
+    "FusedEpilogueGrad",
     "MaxPool",
     "MaxPoolGrad",
     "Dropout",

@@ -14,6 +14,7 @@ std::vector<OpDefinition> BatchNormOps();
 std::vector<OpDefinition> MaxPoolOps();
 std::vector<OpDefinition> DropoutOps();
 std::vector<OpDefinition> DenseOps();
+std::vector<OpDefinition> EpilogueOps();
 std::vector<OpDefinition> WeightUpdateOps();
 
 template <typename T>

@@ -22,7 +22,8 @@ const std::vector<OpDefinition>& AllOps() {
   static const std::vector<OpDefinition>* const ops = [] {
     auto* all = new std::vector<OpDefinition>();
     for (const std::vector<OpDefinition>& family :
-         {Conv2DOps(), BatchNormOps(), MaxPoolOps(), DropoutOps(), DenseOps(), WeightUpdateOps()}) {
+         {Conv2DOps(), BatchNormOps(), EpilogueOps(), MaxPoolOps(), DropoutOps(), DenseOps(),
+          WeightUpdateOps()}) {
       all->insert(all->end(), family.begin(), family.end());
     }
     return all;
