@@ -11,7 +11,7 @@ from fastconv.conversion import blocks
 from fastconv.models import BACKENDS
 
 # Keras names the class nowhere in public.
-_Functional = type(keras.Model(_input := keras.Input((1,)), _input))
+_Functional = type(keras.Model(_input := keras.Input((1,)), keras.layers.Identity()(_input)))
 
 
 def convert(model, backend="fastconv"):
