@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import os
 import pathlib
 
@@ -80,8 +82,9 @@ def write_folders(dataset: ImageDataset, directory: str | os.PathLike) -> pathli
     root = pathlib.Path(directory)
     for name in SPLITS:
         split = getattr(dataset, name)
-        for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
-            file = root / name / dataset.class_names[label] / f"{number:05}.png"
+        numbers = collections.defaultdict(itertools.count)  # by class
+        for image, label in zip(split.images, split.labels, strict=True):
+            file = root / name / dataset.class_names[label] / f"{next(numbers[label]):05}.png"
             with written_aside(file) as aside:
                 Image.fromarray((image * 255).round().astype("uint8")).save(aside)
     return root
