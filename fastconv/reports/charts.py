@@ -132,6 +132,7 @@ def _finish(figure, axes, label, theme):
     axes.set_xlabel("epoch", color=theme.ink)
     axes.set_ylabel(label, color=theme.ink)
     axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.tick_params(colors=theme.ink)
     axes.grid(color=theme.grid, linewidth=0.6, alpha=0.7)
     axes.set_axisbelow(True)

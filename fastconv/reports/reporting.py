@@ -62,7 +62,7 @@ def report(
         raise InputError(f"The page's file is a folder: give a file's name. Received: {output}")
     if data is not None:
         for run in read:
-            evaluate(run.folder, data)
+            evaluate(run.folder, data, classes=run.config["class_names"])
     overview = [*_curves(read), charts.epoch_times(read)] if len(read) > 1 else None
     page = render([_gather(run, data) for run in read], overview)
     with written_aside(output) as aside:
@@ -115,7 +115,7 @@ def _read_picture(path, alt):
 
 def _draw_activations(classifier, data):
     try:
-        images = list_split(data)
+        images = list_split(data, classes=classifier.class_names)
         (image,) = classifier.load_images(images.files[:1])
     except InputError as error:
         return (

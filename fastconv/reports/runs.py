@@ -18,7 +18,7 @@ _EVALUATION_FILE = "evaluation.json"
 _NEEDED = {
     "config.json": {
         *("system", "variant", "backend", "image_size", "batch_size", "precision", "data"),
-        *("validated_on", "environment", "finished"),
+        *("class_names", "validated_on", "environment", "finished"),
     },
     "result.json": {
         *("best_epoch", "best", "final", "seconds_per_epoch", "images_per_second"),

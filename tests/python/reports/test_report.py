@@ -8,6 +8,7 @@ import re
 import commands
 import numpy as np
 import pytest
+from image_folders import write_dataset
 from run_folders import EPOCHS, write_run
 
 from fastconv import cli, models
@@ -188,6 +189,15 @@ def test_names_are_text_not_markup(single):
 def test_equal_runs_give_equal_pages(folder, single, tmp_path):
     (again,) = report(folder / "runs/fast", tmp_path / "again.html")
     assert again.read_text(encoding="utf-8") == single.source
+
+
+def test_data_may_have_more_classes_than_the_run(tmp_path):
+    data = write_dataset(tmp_path / "photos", classes=("bird", "cat", "dog"))
+    run = write_run(tmp_path / "run", tmp_path / "gone", ("dog", "cat"))
+    page = Page(*report(run, data=data))
+    assert page.table("true \\ predicted")[0][1:] == ["dog", "cat"]
+    assert "of 4 images of the test split" in page.text
+    assert "An image of class dog and its channels" in page.text
 
 
 def test_what_a_run_lacks_is_said(tmp_path):
