@@ -333,6 +333,13 @@ def test_bad_arguments_are_refused_in_one_line(folder, arguments, words, monkeyp
     assert (folder / "runs/fast/report.html").read_bytes() == before
 
 
+def test_help_has_an_example(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["report", "--help"])
+    assert exit_.value.code == 0
+    assert "example: fastconv report" in capsys.readouterr().out
+
+
 def test_the_command_writes_the_page(folder, tmp_path):
     result = commands.run("report", folder / "runs/fast", folder / "runs/stock", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
