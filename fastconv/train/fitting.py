@@ -22,11 +22,13 @@ from fastconv.models import ModelDescription, Phase
 from fastconv.train import builds, resume_point, settings
 from fastconv.train.base_weights import load_base_weights
 from fastconv.train.callbacks import Callbacks, Recorder
-from fastconv.train.curves import NARROW, WIDE, draw_curves
+from fastconv.train.curves import NARROW, draw_curves
 from fastconv.train.interruption import Interruption
 from fastconv.train.resume_point import ResumePoint
 from fastconv.train.run import METRICS, Run, best_row
 from fastconv.train.settings import Settings
+
+_TRAINING = {**NARROW, "color": plots.BLUE, "marker": "s"}
 
 
 def begin(run: Run, chosen: Settings) -> Run:
@@ -61,6 +63,7 @@ def begin(run: Run, chosen: Settings) -> Run:
         size = listing.train.image_size or chosen.description.input_shape[:2]
         chosen = dataclasses.replace(chosen, image_size=size)
     training = _Training(run, chosen, listing, began)
+    training.load_base_weights()
     run.write_config(training.config())
     return training.run_phases(ResumePoint(), None)
 
@@ -99,7 +102,10 @@ def go_on(run: Run, given: dict) -> Run:
             f"The images are not those that the run began with. Received: {chosen.data}"
         )
     training = _Training(run, chosen, listing, began)
-    return training.run_phases(*resume_point.load(run.resume_folder))
+    point, state = resume_point.load(run.resume_folder)
+    if state is None:
+        training.load_base_weights()
+    return training.run_phases(point, state)
 
 
 class _Training:
@@ -154,13 +160,16 @@ class _Training:
             "finished": None,
         }
 
+    def load_base_weights(self):
+        """Gives the model the weights that transfer learning begins with."""
+        if self._settings.weights not in (None, "none"):
+            load_base_weights(self._model, self._settings.weights)
+
     def run_phases(self, point: ResumePoint, state: list[np.ndarray] | None) -> Run:
         """Trains from a point on, to the end, and returns the finished run."""
         self._began -= point.wall_seconds
         self._announce(point)
         chosen, run = self._settings, self._run
-        if chosen.weights not in (None, "none") and state is None:
-            load_base_weights(self._model, chosen.weights)
         with Interruption(f"fastconv {chosen.command} --resume", run.path) as interruption:
             phases = chosen.phases
             for index in range(point.phase, len(phases)):
@@ -320,7 +329,7 @@ class _Training:
         figure = draw_curves(
             f"{self._model.name} on {self._listing.directory.resolve().name} "
             f"({self._settings.backend})",
-            [("training", columns, WIDE), ("validation", validation, NARROW)],
+            [("training", columns, _TRAINING), ("validation", validation, NARROW)],
             marks,
         )
         with written_aside(self._run.curves_file) as aside:

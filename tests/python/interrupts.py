@@ -5,7 +5,7 @@ import os
 from fastconv.train.callbacks import Recorder
 
 
-def send_signal(number, epoch, step, patch=setattr):
+def send_signal(number, epoch, step, patch=setattr, times=1):
     """Makes this process send itself a signal.
 
     Args:
@@ -13,6 +13,7 @@ def send_signal(number, epoch, step, patch=setattr):
         epoch: from 0; the signal is sent in it, and never again.
         step: from 0; the signal arrives before it begins.
         patch: `setattr`, or `monkeypatch.setattr`, which takes it back.
+        times: how many signals, one after the other.
     """
     begin_step, begin_epoch = Recorder.on_train_batch_begin, Recorder.on_epoch_begin
     now = {"sent": False}
@@ -24,7 +25,8 @@ def send_signal(number, epoch, step, patch=setattr):
     def on_train_batch_begin(self, batch, logs=None):
         if not now["sent"] and (now["epoch"], batch) == (epoch, step):
             now["sent"] = True
-            os.kill(os.getpid(), number)
+            for _ in range(times):
+                os.kill(os.getpid(), number)
         begin_step(self, batch, logs)
 
     patch(Recorder, "on_epoch_begin", on_epoch_begin)

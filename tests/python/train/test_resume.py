@@ -100,6 +100,17 @@ def test_resuming_gives_the_uninterrupted_result(
     assert_equal_runs(Run(output), whole)
 
 
+def test_a_second_signal_ends_at_once(data, whole, tmp_path, monkeypatch, capfd):
+    output = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        send_signal(signal.SIGINT, 1, 3, patch.setattr, times=2)
+        assert cli.main(arguments(data, output)) == 130
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert "nothing saved since the last epoch; continue with: fastconv train --resume" in last
+    assert cli.main(["train", "--resume", str(output)]) == 0
+    assert_equal_runs(Run(output), whole)
+
+
 def test_repeated_interrupts_and_mixed_precision(data, tmp_path, monkeypatch):
     whole = whole_run(data, tmp_path, "mixed_float16")  # whose optimizer scales the loss
     output = tmp_path / "run"

@@ -116,6 +116,7 @@ def test_imagenet_weights_that_cannot_be_fetched(data, folder, monkeypatch, caps
     (line,) = [one for one in capsys.readouterr().err.splitlines() if "error" in one]
     for word in ("cannot be fetched", "service not known", "--weights FILE", "--weights none"):
         assert word in line
+    assert not Run(folder / "run").exists  # the folder takes another run
 
 
 def _text(path):
