@@ -40,4 +40,5 @@ def explain_conv2d(
     pool_strides: Sequence[int] = (),
     pool_padding: Literal["VALID", "SAME"] = "VALID",
     code_type: Literal["uint8", "int32"] = "uint8",
+    device: Literal["cpu", "gpu"] = "cpu",
 ) -> list[tuple[str, str, str]]: ...

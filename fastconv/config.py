@@ -2,21 +2,24 @@
 
 | variable | values | meaning |
 |---|---|---|
+| `FASTCONV_GPU` | `on`, `off` (default) | `on`: run ops with CUDA kernels on a GPU (experimental) |
 | `FASTCONV_MAX_ISA` | `baseline`, `avx2`, `avx512` | widest instruction set to use |
 | `FASTCONV_NATIVE` | `on` (default), `off` | `off`: plain TensorFlow ops, no native kernels |
 | `FASTCONV_VERBOSE` | `dispatch` | print which implementation each convolution takes, and why |
 
-The kernel library itself reads `FASTCONV_MAX_ISA` and `FASTCONV_VERBOSE`, at each call.
+The kernel library itself reads `FASTCONV_MAX_ISA` and `FASTCONV_VERBOSE`, at each call, and
+`FASTCONV_GPU` once, when it is loaded.
 """
 
 import os
 
+GPU = "FASTCONV_GPU"
 MAX_ISA = "FASTCONV_MAX_ISA"
 NATIVE = "FASTCONV_NATIVE"
 VERBOSE = "FASTCONV_VERBOSE"
 
 # Of MAX_ISA the kernel library knows them.
-_CHOICES = {NATIVE: ("on", "off"), VERBOSE: ("dispatch",)}
+_CHOICES = {GPU: ("on", "off"), NATIVE: ("on", "off"), VERBOSE: ("dispatch",)}
 
 
 def check():

@@ -12,6 +12,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu_features.h"
+#include "core/cuda/conv2d_dispatch.h"
 #include "core/ops/attrs.h"
 #include "core/ops/op.h"
 #include "core/ops/tensor_checks.h"
@@ -88,7 +89,10 @@ using Explanation = std::tuple<std::string, std::string, std::string>;
 
 std::vector<Explanation> Explain(std::vector<int64_t> x_shape, std::vector<int64_t> filter_shape,
                                  const std::string& dtype, bool bias, bool batch_statistics,
-                                 KeywordAttrs attrs) {
+                                 KeywordAttrs attrs, const std::string& device) {
+  if (device != "cpu" && device != "gpu") {
+    throw py::value_error("`device` must be \"cpu\" or \"gpu\". Received: " + device);
+  }
   ConvAttrs conv;
   BlockAttrs block;
   ThrowIfError(conv.Read(attrs));
@@ -105,7 +109,8 @@ std::vector<Explanation> Explain(std::vector<int64_t> x_shape, std::vector<int64
   std::vector<Explanation> explanations;
   for (Conv2DPass pass :
        {Conv2DPass::kForward, Conv2DPass::kBackwardInput, Conv2DPass::kBackwardFilter}) {
-    for (const DispatchEntry& entry : ExplainConv2D(pass, problem)) {
+    for (const DispatchEntry& entry :
+         device == "gpu" ? cuda::ExplainConv2D(problem.conv) : ExplainConv2D(pass, problem)) {
       explanations.emplace_back(Name(pass), entry.implementation, entry.refusal);
     }
   }
@@ -135,7 +140,7 @@ PYBIND11_MODULE(_core, module) {
          std::vector<int64_t> explicit_paddings, const std::string& activation,
          float negative_slope, const std::string& dropout, std::vector<int64_t> pool_size,
          std::vector<int64_t> pool_strides, const std::string& pool_padding,
-         const std::string& code_type) {
+         const std::string& code_type, const std::string& device) {
         KeywordAttrs attrs;
         attrs.ints = {{"strides", std::move(strides)},
                       {"dilations", std::move(dilations)},
@@ -149,7 +154,7 @@ PYBIND11_MODULE(_core, module) {
                          {"pool_padding", pool_padding},
                          {"code_type", code_type}};
         return Explain(std::move(x_shape), std::move(filter_shape), dtype, bias, batch_statistics,
-                       std::move(attrs));
+                       std::move(attrs), device);
       },
       py::arg("x_shape"), py::arg("filter_shape"), py::kw_only(), py::arg("dtype") = "float32",
       py::arg("bias") = true, py::arg("batch_statistics") = false,
@@ -159,7 +164,7 @@ PYBIND11_MODULE(_core, module) {
       py::arg("negative_slope") = 0.0f, py::arg("dropout") = "none",
       py::arg("pool_size") = std::vector<int64_t>{},
       py::arg("pool_strides") = std::vector<int64_t>{}, py::arg("pool_padding") = "VALID",
-      py::arg("code_type") = "uint8",
+      py::arg("code_type") = "uint8", py::arg("device") = "cpu",
       "The implementations of each pass in order of preference, as (pass, implementation, "
       "refusal); the first without a refusal is the one that runs.");
 }

@@ -1,7 +1,6 @@
-// The CPU kernels of all ops: view, check, allocate, call. One is for ops that compute outputs, the
-// other for those that update variables.
+// The CPU kernels of all ops. One is for ops that compute outputs, the other for those that update
+// variables.
 #include <functional>
-#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -12,7 +11,6 @@
 #include "core/ops/tensor_checks.h"
 #include "core/thread_pool.h"
 #include "tensorflow/convert.h"
-#include "tensorflow/core/framework/allocator.h"
 #include "tensorflow/core/framework/device_base.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/resource_mgr.h"
@@ -20,6 +18,7 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/platform/mutex.h"
 #include "tensorflow/core/platform/threadpool.h"
+#include "tensorflow/output_kernel.h"
 
 namespace fastconv {
 namespace {
@@ -39,74 +38,17 @@ class DeviceThreadPool final : public ThreadPool {
   const tensorflow::DeviceBase::CpuWorkerThreads& threads_;
 };
 
-// Temporary tensors, which TensorFlow frees when the kernel is done with them.
-class TensorScratch final : public ScratchAllocator {
+class CpuKernel : public OutputKernel {
  public:
-  explicit TensorScratch(tensorflow::OpKernelContext* context) : context_(context) {}
-
-  void* Allocate(size_t bytes) override {
-    static_assert(tensorflow::Allocator::kAllocatorAlignment >= 64, "scratch needs 64 bytes");
-    tensorflow::Tensor tensor;
-    const absl::Status status = context_->allocate_temp(
-        tensorflow::DT_UINT8, tensorflow::TensorShape({static_cast<int64_t>(bytes)}), &tensor);
-    if (!status.ok()) return nullptr;
-    tensors_.push_back(std::move(tensor));
-    return tensors_.back().data();
-  }
-
- private:
-  tensorflow::OpKernelContext* context_;
-  std::vector<tensorflow::Tensor> tensors_;
-};
-
-absl::Status MakeView(const tensorflow::Tensor& tensor, TensorView* view) {
-  view->data = tensor.data();
-  return MakeSpec(tensor.dtype(), tensor.shape(), &view->spec);
-}
-
-class CpuKernel : public tensorflow::OpKernel {
- public:
-  explicit CpuKernel(tensorflow::OpKernelConstruction* construction) : OpKernel(construction) {
-    OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition_, &op_));
-  }
-
-  void Compute(tensorflow::OpKernelContext* context) override {
-    std::vector<TensorView> inputs(context->num_inputs());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      OP_REQUIRES_OK(context, MakeView(context->input(i), &inputs[i]));
-    }
-    std::vector<TensorSpec> output_specs;
-    OP_REQUIRES_OK(context, InferOutputs(*op_, SpecsOf(inputs), *this, &output_specs));
-    std::vector<TensorView> outputs(output_specs.size());
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      tensorflow::TensorShape shape;
-      OP_REQUIRES_OK(context,
-                     tensorflow::TensorShape::BuildTensorShape(output_specs[i].dims, &shape));
-      tensorflow::Tensor* tensor = nullptr;
-      if (i == 0 && definition_->in_place_input >= 0) {
-        OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(
-                                    {definition_->in_place_input}, i, shape, &tensor));
-      } else {
-        OP_REQUIRES_OK(context, context->allocate_output(i, shape, &tensor));
-      }
-      outputs[i] = {tensor->data(), std::move(output_specs[i])};
-    }
-    OP_REQUIRES_OK(context, Run(context, inputs, outputs));
-  }
+  using OutputKernel::OutputKernel;
 
  protected:
-  const Op& op() const { return *op_; }
-
   absl::Status Run(tensorflow::OpKernelContext* context, const std::vector<TensorView>& inputs,
-                   const std::vector<TensorView>& outputs) const {
+                   const std::vector<TensorView>& outputs) const override {
     DeviceThreadPool pool(*context->device());
     TensorScratch scratch(context);
-    return ToAbslStatus(op_->Run(inputs, outputs, {&pool, &scratch}));
+    return ToAbslStatus(op().Run(inputs, outputs, {&pool, &scratch}));
   }
-
- private:
-  const OpDefinition* definition_;
-  std::unique_ptr<Op> op_;
 };
 
 // Updates the variables that the first inputs are handles of, in place unless somebody still reads

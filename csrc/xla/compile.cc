@@ -14,6 +14,7 @@
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/compiler/tf2xla/xla_op_registry.h"
 #include "tensorflow/convert.h"
+#include "tensorflow/gpu.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/shape_util.h"
 #include "xla/target.h"
@@ -136,7 +137,6 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
   std::string attributes_;
 };
 
-// On the CPU only, where the handlers run.
 #define FASTCONV_REGISTER_XLA_KERNEL(name) \
   REGISTER_XLA_OP(Name("Fastconv>" name).Device(tensorflow::DEVICE_CPU_XLA_JIT), CustomCallKernel)
 
@@ -158,6 +158,21 @@ FASTCONV_REGISTER_XLA_KERNEL("FusedDenseBackpropKernel");
 FASTCONV_REGISTER_XLA_KERNEL("UpdateWeight");
 
 #undef FASTCONV_REGISTER_XLA_KERNEL
+
+#ifdef FASTCONV_WITH_CUDA
+[[maybe_unused]] const bool registered_on_gpu = [] {
+  for (const std::string& name : GpuOps()) {
+    tensorflow::XlaOpRegistrar(
+        tensorflow::XlaOpRegistrationBuilder::Name(name)
+            .Device(tensorflow::DEVICE_GPU_XLA_JIT)
+            .TypeConstraint("T", kGpuTypes)
+            .Build([](tensorflow::OpKernelConstruction* construction) -> tensorflow::OpKernel* {
+              return new CustomCallKernel(construction);
+            }));
+  }
+  return true;
+}();
+#endif
 
 }  // namespace
 }  // namespace fastconv

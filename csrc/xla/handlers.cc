@@ -2,102 +2,19 @@
 // the results.
 #include <algorithm>
 #include <functional>
-#include <memory>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/ops/op.h"
-#include "core/ops/tensor_checks.h"
 #include "core/status.h"
 #include "core/thread_pool.h"
 #include "tensorflow/core/framework/allocator.h"
+#include "xla/call.h"
 #include "xla/ffi/api/ffi.h"
 #include "xla/target.h"
 
-// Of xla/ffi/ffi_api.h, which needs MLIR headers that TensorFlow's package lacks.
-namespace xla::ffi {
-const XLA_FFI_Api* GetXlaFfiApi();
-}  // namespace xla::ffi
-
 namespace fastconv {
 namespace {
-
-namespace ffi = ::xla::ffi;
-
-ffi::Error ToFfiError(const Status& status) {
-  switch (status.code()) {
-    case StatusCode::kOk:
-      return ffi::Error::Success();
-    case StatusCode::kInvalidArgument:
-      return ffi::Error(ffi::ErrorCode::kInvalidArgument, status.message());
-    case StatusCode::kUnimplemented:
-      return ffi::Error(ffi::ErrorCode::kUnimplemented, status.message());
-    case StatusCode::kResourceExhausted:
-      return ffi::Error(ffi::ErrorCode::kResourceExhausted, status.message());
-    case StatusCode::kInternal:
-      return ffi::Error(ffi::ErrorCode::kInternal, status.message());
-  }
-  return ffi::Error(ffi::ErrorCode::kInternal, status.message());
-}
-
-Status FromFfi(ffi::DataType type, DataType* dtype) {
-  switch (type) {
-    case ffi::DataType::F32:
-      *dtype = DataType::kFloat32;
-      return Status();
-    case ffi::DataType::BF16:
-      *dtype = DataType::kBFloat16;
-      return Status();
-    case ffi::DataType::F16:
-      *dtype = DataType::kFloat16;
-      return Status();
-    case ffi::DataType::F64:
-      *dtype = DataType::kFloat64;
-      return Status();
-    case ffi::DataType::U8:
-      *dtype = DataType::kUint8;
-      return Status();
-    case ffi::DataType::S32:
-      *dtype = DataType::kInt32;
-      return Status();
-    default:
-      return InvalidArgument("No kernel takes buffers of this type. Received: XLA type " +
-                             std::to_string(static_cast<int>(type)));
-  }
-}
-
-class DictionaryAttrReader final : public AttrReader {
- public:
-  explicit DictionaryAttrReader(const ffi::Dictionary& attrs) : attrs_(attrs) {}
-
-  Status GetInts(const char* name, std::vector<int64_t>* value) const override {
-    const auto span = attrs_.get<ffi::Span<const int64_t>>(name);
-    if (!span) return Missing(name, span.error());
-    value->assign(span->begin(), span->end());
-    return Status();
-  }
-  Status GetFloat(const char* name, float* value) const override {
-    const auto number = attrs_.get<float>(name);
-    if (!number) return Missing(name, number.error());
-    *value = *number;
-    return Status();
-  }
-  Status GetString(const char* name, std::string* value) const override {
-    const auto text = attrs_.get<std::string_view>(name);
-    if (!text) return Missing(name, text.error());
-    *value = std::string(*text);
-    return Status();
-  }
-
- private:
-  static Status Missing(const char* name, const ffi::Error& error) {
-    return InvalidArgument(std::string("Attribute ") + name + ": " + error.message());
-  }
-
-  const ffi::Dictionary& attrs_;
-};
 
 class FfiThreadPool final : public ThreadPool {
  public:
@@ -131,30 +48,13 @@ class HostScratch final : public ScratchAllocator {
   std::vector<void*> blocks_;
 };
 
-Status ViewOf(const ffi::AnyBuffer& buffer, TensorView* view) {
-  const auto dims = buffer.dimensions();
-  view->data = buffer.untyped_data();
-  view->spec.dims.assign(dims.begin(), dims.end());
-  return FromFfi(buffer.element_type(), &view->spec.dtype);
-}
-
 Status RunOp(const char* name, const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
              const ffi::Dictionary& attrs, const ffi::ThreadPool& threads) {
-  const std::unique_ptr<Op> op = FindOp(name)->create();
-  FASTCONV_RETURN_IF_ERROR(op->Init(DictionaryAttrReader(attrs)));
-  std::vector<TensorView> inputs(args.size()), outputs(rets.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    FASTCONV_RETURN_IF_ERROR(ViewOf(*args.get<ffi::AnyBuffer>(i), &inputs[i]));
-  }
-  std::vector<TensorSpec> expected;
-  FASTCONV_RETURN_IF_ERROR(op->InferOutputs(SpecsOf(inputs), &expected));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    FASTCONV_RETURN_IF_ERROR(ViewOf(**rets.get<ffi::AnyBuffer>(i), &outputs[i]));
-    FASTCONV_RETURN_IF_ERROR(CheckTensor("result", outputs[i].spec, expected[i]));
-  }
+  Call call;
+  FASTCONV_RETURN_IF_ERROR(MakeCall(name, args, rets, attrs, &call));
   FfiThreadPool pool(threads);
   HostScratch scratch;
-  return op->Run(inputs, outputs, {&pool, &scratch});
+  return call.op->Run(call.inputs, call.outputs, {&pool, &scratch});
 }
 
 #define FASTCONV_REGISTER_HANDLER(name)                                                            \

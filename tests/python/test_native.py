@@ -159,9 +159,20 @@ class TestCore:
             assert chosen, f"nothing runs {name}"
 
     @pytest.mark.parametrize(
+        ("filter_shape", "chosen"),
+        [((3, 3, 32, 64), "conv3x3:tensor_cores"), ((5, 5, 32, 64), "stock")],
+    )
+    def test_explain_conv2d_on_gpu(self, filter_shape, chosen):
+        entries = native.core().explain_conv2d((8, 9, 9, 32), filter_shape, device="gpu")
+        for name in ("forward", "backward_input", "backward_filter"):
+            of_pass = [entry for entry in entries if entry[0] == name]
+            assert next(entry[1] for entry in of_pass if not entry[2]) == chosen
+
+    @pytest.mark.parametrize(
         "arguments",
         [
             {"x_shape": (8, 9, 9)},
+            {"device": "tpu"},
             {"filter_shape": (3, 3, 2, 4)},
             {"dtype": "int32"},
             {"strides": (0, 1)},
@@ -191,6 +202,7 @@ class TestImport:
     @pytest.mark.parametrize(
         ("variable", "legal"),
         [
+            ("FASTCONV_GPU", "on, off"),
             ("FASTCONV_MAX_ISA", "baseline, avx2, avx512"),
             ("FASTCONV_NATIVE", "on, off"),
             ("FASTCONV_VERBOSE", "dispatch"),

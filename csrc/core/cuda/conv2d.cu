@@ -1,5 +1,4 @@
 #include <cstdint>
-#include <limits>
 
 #include "core/cuda/batch_norm.h"
 #include "core/cuda/conv2d.h"
@@ -10,7 +9,6 @@ namespace fastconv::cuda {
 namespace {
 
 constexpr int kTile = 16;
-constexpr int64_t kMaxChannels = 128;
 
 int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
@@ -166,23 +164,6 @@ Status BackwardFilter(const Call& call) {
 }
 
 }  // namespace
-
-std::string Conv2DRefusal(const Conv2DProblem& conv) {
-  const WindowAxis &h = conv.window.h, &w = conv.window.w;
-  if (AccumulationType(conv.dtype) == DataType::kFloat64) return "no kernels for float64";
-  if (h.window != 3 || w.window != 3) return "only for 3x3 filters";
-  if (h.stride != 1 || w.stride != 1) return "only for strides of 1";
-  if (h.dilation != 1 || w.dilation != 1) return "only without dilation";
-  if (conv.groups != 1) return "only for one group";
-  if (h.pad_before > 2 || w.pad_before > 2) return "only for padding of at most 2";
-  const auto fits = [](int64_t channels) { return channels % 16 == 0 && channels <= kMaxChannels; };
-  if (!fits(conv.in_channels) || !fits(conv.out_channels)) {
-    return "only for multiples of 16 channels, up to " + std::to_string(kMaxChannels);
-  }
-  const int64_t tiles = conv.batch * TilesAlong(h.in + 2) * TilesAlong(w.in + 2);
-  if (tiles > std::numeric_limits<int32_t>::max() / 2) return "only for fewer pixels";
-  return "";
-}
 
 size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;

@@ -243,6 +243,11 @@ Status BlockAttrs::ReadDropout(const std::vector<TensorView>& inputs, DropoutSpe
                          std::to_string(spec->rate));
 }
 
+cuda::DropoutInputs BlockAttrs::DropoutInputsOf(const std::vector<TensorView>& inputs) {
+  return {static_cast<const double*>(inputs[inputs.size() - 2].data),
+          static_cast<const int32_t*>(inputs.back().data)};
+}
+
 Status BlockAttrs::MakeEpilogue(int64_t height, int64_t width, Epilogue* epilogue) const {
   activation.Set(epilogue);
   return pool.MakeSpec(height, width, &epilogue->pool);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/cuda/dropout_inputs.h"
 #include "core/ops/op.h"
 #include "core/problem.h"
 #include "core/shape.h"
@@ -61,6 +62,8 @@ struct BlockAttrs {
   // without dropout they are absent.
   Status CheckDropout(const std::vector<TensorSpec>& inputs) const;
   Status ReadDropout(const std::vector<TensorView>& inputs, DropoutSpec* dropout) const;
+  // The same inputs for kernels that read them themselves.
+  static cuda::DropoutInputs DropoutInputsOf(const std::vector<TensorView>& inputs);
   // The epilogue, without bias and dropout, of a map of `height` x `width`.
   Status MakeEpilogue(int64_t height, int64_t width, Epilogue* epilogue) const;
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/batch_norm.h"
+#include "core/cuda/batch_norm.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
 #include "core/ops/op.h"
@@ -61,6 +62,14 @@ class FusedBatchNormOpBase : public Op {
   Status MakeProblem(const std::vector<TensorView>& inputs, FusedBatchNormProblem* problem) const {
     FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), problem));
     return block_.ReadDropout(inputs, &problem->epilogue.dropout);
+  }
+
+  // Without those values: the kernels read them.
+  Status MakeProblemOnStream(const std::vector<TensorView>& inputs,
+                             FusedBatchNormProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), problem));
+    problem->epilogue.dropout.kind = block_.dropout;
+    return Status();
   }
 
   // Checks code and dy of a gradient op too.
@@ -131,10 +140,27 @@ class FusedBatchNormOp final : public FusedBatchNormOpBase {
              const OpContext& context) const override {
     FusedBatchNormProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    return RunKernel(FusedBatchNorm, problem, Args(problem, inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedBatchNormProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    return cuda::FusedBatchNorm(problem, Args(problem, inputs, outputs),
+                                BlockAttrs::DropoutInputsOf(inputs), context.stream);
+  }
+#endif
+
+ private:
+  static FusedBatchNormArgs Args(const FusedBatchNormProblem& problem,
+                                 const std::vector<TensorView>& inputs,
+                                 const std::vector<TensorView>& outputs) {
     FusedBatchNormArgs args = CommonArgs(problem, inputs);
     args.y = outputs[0].data;
     if (problem.epilogue.pool.enabled) args.code = outputs[1].data;
-    return RunKernel(FusedBatchNorm, problem, args, context);
+    return args;
   }
 };
 
@@ -153,10 +179,31 @@ class FusedBatchNormGradReduceOp final : public FusedBatchNormOpBase {
              const OpContext& context) const override {
     FusedBatchNormProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    return RunKernel(FusedBatchNormGradReduce, problem, Args(problem, inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedBatchNormProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    void* workspace = nullptr;
+    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(
+        context, cuda::FusedBatchNormGradReduceWorkspaceBytes(problem), &workspace));
+    return cuda::FusedBatchNormGradReduce(problem, Args(problem, inputs, outputs),
+                                          BlockAttrs::DropoutInputsOf(inputs), workspace,
+                                          context.stream);
+  }
+#endif
+
+ private:
+  static FusedBatchNormArgs Args(const FusedBatchNormProblem& problem,
+                                 const std::vector<TensorView>& inputs,
+                                 const std::vector<TensorView>& outputs) {
     FusedBatchNormArgs args = GradientArgs(problem, inputs);
     args.dgamma = outputs[0].data;
     args.dbeta = outputs[1].data;
-    return RunKernel(FusedBatchNormGradReduce, problem, args, context);
+    return args;
   }
 };
 
@@ -181,15 +228,31 @@ class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
              const OpContext& context) const override {
     FusedBatchNormProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    return RunKernel(FusedBatchNormGradApply, problem, Args(problem, inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedBatchNormProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    return cuda::FusedBatchNormGradApply(problem, Args(problem, inputs, outputs),
+                                         BlockAttrs::DropoutInputsOf(inputs), context.stream);
+  }
+#endif
+
+ private:
+  static FusedBatchNormArgs Args(const FusedBatchNormProblem& problem,
+                                 const std::vector<TensorView>& inputs,
+                                 const std::vector<TensorView>& outputs) {
     FusedBatchNormArgs args = GradientArgs(problem, inputs);
     args.dgamma = inputs[kDgamma].data;
     args.dbeta = inputs[kDbeta].data;
     args.count = inputs[kCount].data;
     args.dz = outputs[0].data;
-    return RunKernel(FusedBatchNormGradApply, problem, args, context);
+    return args;
   }
 
- private:
   enum { kDgamma = kFirstOther + 2, kDbeta, kCount };
 };
 
@@ -197,10 +260,11 @@ class FusedBatchNormGradApplyOp final : public FusedBatchNormOpBase {
 
 std::vector<OpDefinition> BatchNormOps() {
   const std::vector<AttrSpec> attrs = Concat({{"epsilon", AttrKind::kFloat}}, BlockAttrs::Specs());
-  return {{"FusedBatchNorm", attrs, 7, 2, MakeOp<FusedBatchNormOp>},
-          {"FusedBatchNormGradReduce", attrs, 9, 2, MakeOp<FusedBatchNormGradReduceOp>},
+  return {{"FusedBatchNorm", attrs, 7, 2, MakeOp<FusedBatchNormOp>, kNotInPlace, kRunsOnStream},
+          {"FusedBatchNormGradReduce", attrs, 9, 2, MakeOp<FusedBatchNormGradReduceOp>, kNotInPlace,
+           kRunsOnStream},
           {"FusedBatchNormGradApply", attrs, 12, 1, MakeOp<FusedBatchNormGradApplyOp>,
-           FusedBatchNormGradApplyOp::kInPlaceInput}};
+           FusedBatchNormGradApplyOp::kInPlaceInput, kRunsOnStream}};
 }
 
 }  // namespace fastconv

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/conv2d.h"
+#include "core/cuda/conv2d.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
 #include "core/ops/op.h"
@@ -25,6 +26,18 @@ Status RunPass(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DA
   return plan->Execute(args, workspace, context.pool);
 }
 
+#ifdef FASTCONV_WITH_CUDA
+Status RunPassOnStream(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DArgs& args,
+                       const cuda::DropoutInputs& dropout, const StreamContext& context) {
+  void* workspace = nullptr;
+  FASTCONV_RETURN_IF_ERROR(
+      AllocateWorkspace(context, cuda::Conv2DWorkspaceBytes(pass, problem), &workspace));
+  const auto precision =
+      context.allow_tf32 ? cuda::FloatPrecision::kTf32 : cuda::FloatPrecision::kFloat32;
+  return cuda::RunConv2D(pass, problem, args, dropout, precision, workspace, context.stream);
+}
+#endif
+
 class FusedConv2DOpBase : public Op {
  public:
   Status Init(const AttrReader& attrs) override {
@@ -44,6 +57,14 @@ class FusedConv2DOpBase : public Op {
   Status MakeProblem(const std::vector<TensorView>& inputs, FusedConv2DProblem* problem) const {
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, problem));
     return block_.ReadDropout(inputs, &problem->epilogue.dropout);
+  }
+
+  // Without those values: the kernels read them.
+  Status MakeProblemOnStream(const std::vector<TensorView>& inputs,
+                             FusedConv2DProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, problem));
+    problem->epilogue.dropout.kind = block_.dropout;
+    return Status();
   }
 
   Status CheckDropout(const std::vector<TensorSpec>& inputs) const {
@@ -101,13 +122,30 @@ class FusedConv2DOp final : public FusedConv2DOpBase {
     FusedConv2DProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     problem.epilogue.has_bias = !IsAbsent(inputs[2].spec);
+    return RunPass(Conv2DPass::kForward, problem, Args(problem, inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedConv2DProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    problem.epilogue.has_bias = !IsAbsent(inputs[2].spec);
+    return RunPassOnStream(Conv2DPass::kForward, problem, Args(problem, inputs, outputs),
+                           BlockAttrs::DropoutInputsOf(inputs), context);
+  }
+#endif
+
+ private:
+  Conv2DArgs Args(const FusedConv2DProblem& problem, const std::vector<TensorView>& inputs,
+                  const std::vector<TensorView>& outputs) const {
     Conv2DArgs args;
     args.x = inputs[0].data;
     args.filter = inputs[1].data;
     if (problem.epilogue.has_bias) args.bias = inputs[2].data;
     args.y = outputs[0].data;
     if (problem.epilogue.pool.enabled) args.code = outputs[1].data;
-    return RunPass(Conv2DPass::kForward, problem, args, context);
+    return args;
   }
 };
 
@@ -127,11 +165,27 @@ class FusedConv2DBackpropInputOp final : public FusedConv2DOpBase {
              const OpContext& context) const override {
     FusedConv2DProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    return RunPass(Conv2DPass::kBackwardInput, problem, Args(inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedConv2DProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    return RunPassOnStream(Conv2DPass::kBackwardInput, problem, Args(inputs, outputs),
+                           BlockAttrs::DropoutInputsOf(inputs), context);
+  }
+#endif
+
+ private:
+  Conv2DArgs Args(const std::vector<TensorView>& inputs,
+                  const std::vector<TensorView>& outputs) const {
     Conv2DArgs args;
     args.filter = inputs[1].data;
     SetGradientInputs(inputs, 2, &args);
     args.dx = outputs[0].data;
-    return RunPass(Conv2DPass::kBackwardInput, problem, args, context);
+    return args;
   }
 };
 
@@ -152,12 +206,29 @@ class FusedConv2DBackpropFilterOp final : public FusedConv2DOpBase {
     FusedConv2DProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
     problem.epilogue.has_bias = true;
+    return RunPass(Conv2DPass::kBackwardFilter, problem, Args(inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedConv2DProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    problem.epilogue.has_bias = true;
+    return RunPassOnStream(Conv2DPass::kBackwardFilter, problem, Args(inputs, outputs),
+                           BlockAttrs::DropoutInputsOf(inputs), context);
+  }
+#endif
+
+ private:
+  Conv2DArgs Args(const std::vector<TensorView>& inputs,
+                  const std::vector<TensorView>& outputs) const {
     Conv2DArgs args;
     args.x = inputs[0].data;
     SetGradientInputs(inputs, 2, &args);
     args.dfilter = outputs[0].data;
     args.dbias = outputs[1].data;
-    return RunPass(Conv2DPass::kBackwardFilter, problem, args, context);
+    return args;
   }
 };
 
@@ -180,9 +251,30 @@ class Conv2DBatchStatisticsOp final : public Op {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(conv_.MakeProblem(inputs[0].spec, inputs[1].spec, &problem.conv));
-    problem.batch_statistics = true;
-    problem.epilogue.has_bias = !IsAbsent(inputs[2].spec);
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    return RunPass(Conv2DPass::kForward, problem, Args(problem, inputs, outputs), context);
+  }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedConv2DProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    return RunPassOnStream(Conv2DPass::kForward, problem, Args(problem, inputs, outputs), {},
+                           context);
+  }
+#endif
+
+ private:
+  Status MakeProblem(const std::vector<TensorView>& inputs, FusedConv2DProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(conv_.MakeProblem(inputs[0].spec, inputs[1].spec, &problem->conv));
+    problem->batch_statistics = true;
+    problem->epilogue.has_bias = !IsAbsent(inputs[2].spec);
+    return Status();
+  }
+
+  static Conv2DArgs Args(const FusedConv2DProblem& problem, const std::vector<TensorView>& inputs,
+                         const std::vector<TensorView>& outputs) {
     Conv2DArgs args;
     args.x = inputs[0].data;
     args.filter = inputs[1].data;
@@ -190,10 +282,9 @@ class Conv2DBatchStatisticsOp final : public Op {
     args.y = outputs[0].data;
     args.mean = outputs[1].data;
     args.variance = outputs[2].data;
-    return RunPass(Conv2DPass::kForward, problem, args, context);
+    return args;
   }
 
- private:
   ConvAttrs conv_;
 };
 
@@ -202,10 +293,13 @@ class Conv2DBatchStatisticsOp final : public Op {
 std::vector<OpDefinition> Conv2DOps() {
   const std::vector<AttrSpec> conv = ConvAttrs::Specs();
   const std::vector<AttrSpec> fused = Concat(conv, BlockAttrs::Specs());
-  return {{"FusedConv2D", fused, 5, 2, MakeOp<FusedConv2DOp>},
-          {"FusedConv2DBackpropInput", fused, 7, 1, MakeOp<FusedConv2DBackpropInputOp>},
-          {"FusedConv2DBackpropFilter", fused, 7, 2, MakeOp<FusedConv2DBackpropFilterOp>},
-          {"Conv2DBatchStatistics", conv, 3, 3, MakeOp<Conv2DBatchStatisticsOp>}};
+  return {{"FusedConv2D", fused, 5, 2, MakeOp<FusedConv2DOp>, kNotInPlace, kRunsOnStream},
+          {"FusedConv2DBackpropInput", fused, 7, 1, MakeOp<FusedConv2DBackpropInputOp>, kNotInPlace,
+           kRunsOnStream},
+          {"FusedConv2DBackpropFilter", fused, 7, 2, MakeOp<FusedConv2DBackpropFilterOp>,
+           kNotInPlace, kRunsOnStream},
+          {"Conv2DBatchStatistics", conv, 3, 3, MakeOp<Conv2DBatchStatisticsOp>, kNotInPlace,
+           kRunsOnStream}};
 }
 
 }  // namespace fastconv

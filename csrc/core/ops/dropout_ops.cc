@@ -1,6 +1,7 @@
 // Stand-alone dropout, which is its own gradient.
 #include <vector>
 
+#include "core/cuda/dropout.h"
 #include "core/dropout.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
@@ -35,6 +36,15 @@ class DropoutOp final : public Op {
     return Status();
   }
 
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    const TensorSpec& x = inputs[0].spec;
+    return cuda::Dropout(x.dtype, x.elements(), inputs[0].data, outputs[0].data,
+                         BlockAttrs::DropoutInputsOf(inputs), context.stream);
+  }
+#endif
+
  private:
   BlockAttrs block_;
 };
@@ -42,7 +52,7 @@ class DropoutOp final : public Op {
 }  // namespace
 
 std::vector<OpDefinition> DropoutOps() {
-  return {{"Dropout", {}, 3, 1, MakeOp<DropoutOp>, /*in_place_input=*/0}};
+  return {{"Dropout", {}, 3, 1, MakeOp<DropoutOp>, /*in_place_input=*/0, kRunsOnStream}};
 }
 
 }  // namespace fastconv

@@ -17,6 +17,14 @@ std::vector<OpDefinition> DenseOps();
 std::vector<OpDefinition> EpilogueOps();
 std::vector<OpDefinition> WeightUpdateOps();
 
+// Of ops that have CUDA kernels.
+#ifdef FASTCONV_WITH_CUDA
+constexpr bool kRunsOnStream = true;
+#else
+constexpr bool kRunsOnStream = false;
+#endif
+constexpr int kNotInPlace = -1;
+
 template <typename T>
 std::unique_ptr<Op> MakeOp() {
   return std::make_unique<T>();

@@ -1,6 +1,7 @@
 // Stand-alone max pooling and its gradient.
 #include <vector>
 
+#include "core/cuda/max_pool.h"
 #include "core/max_pool.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
@@ -64,6 +65,16 @@ class MaxPoolOp final : public MaxPoolOpBase {
     return MaxPool(problem, inputs[0].data, outputs[0].data, outputs[1].data, workspace,
                    context.pool);
   }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    MaxPoolProblem problem;
+    TensorSpec y, code;
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, &problem, &y, &code));
+    return cuda::MaxPool(problem, inputs[0].data, outputs[0].data, outputs[1].data, context.stream);
+  }
+#endif
 };
 
 // x (shape only), code, dy -> dx
@@ -90,14 +101,25 @@ class MaxPoolGradOp final : public MaxPoolOpBase {
     return MaxPoolGrad(problem, inputs[2].data, inputs[1].data, outputs[0].data, workspace,
                        context.pool);
   }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    MaxPoolProblem problem;
+    TensorSpec y, code;
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, &problem, &y, &code));
+    return cuda::MaxPoolGrad(problem, inputs[2].data, inputs[1].data, outputs[0].data,
+                             context.stream);
+  }
+#endif
 };
 
 }  // namespace
 
 std::vector<OpDefinition> MaxPoolOps() {
   const std::vector<AttrSpec> attrs = PoolAttrs::Specs();
-  return {{"MaxPool", attrs, 1, 2, MakeOp<MaxPoolOp>},
-          {"MaxPoolGrad", attrs, 3, 1, MakeOp<MaxPoolGradOp>}};
+  return {{"MaxPool", attrs, 1, 2, MakeOp<MaxPoolOp>, kNotInPlace, kRunsOnStream},
+          {"MaxPoolGrad", attrs, 3, 1, MakeOp<MaxPoolGradOp>, kNotInPlace, kRunsOnStream}};
 }
 
 }  // namespace fastconv

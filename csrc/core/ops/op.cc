@@ -18,6 +18,11 @@ int64_t TensorSpec::elements() const {
   return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<int64_t>());
 }
 
+Status Op::RunOnStream(const std::vector<TensorView>&, const std::vector<TensorView>&,
+                       const StreamContext&) const {
+  return Unimplemented("This op has no CUDA kernels");
+}
+
 const std::vector<OpDefinition>& AllOps() {
   static const std::vector<OpDefinition>* const ops = [] {
     auto* all = new std::vector<OpDefinition>();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cuda/stream.h"
 #include "core/dtype.h"
 #include "core/status.h"
 #include "core/thread_pool.h"
@@ -59,6 +60,13 @@ struct OpContext {
   ScratchAllocator* scratch;
 };
 
+// Of a call on a GPU, whose memory the scratch is too.
+struct StreamContext {
+  cuda::Stream stream;
+  ScratchAllocator* scratch;
+  bool allow_tf32;  // float32 operands of products may be rounded to TF32
+};
+
 class Op {
  public:
   virtual ~Op() = default;
@@ -71,6 +79,12 @@ class Op {
   // has them as its first inputs; output i is the new value of input i and may be its memory.
   virtual Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const OpContext& context) const = 0;
+  // The same on a GPU, which has all tensors in its memory: starts kernels on the stream, does not
+  // wait for them, and reads no tensor's values itself. Of ops whose definition says so, in builds
+  // with CUDA.
+  virtual Status RunOnStream(const std::vector<TensorView>& inputs,
+                             const std::vector<TensorView>& outputs,
+                             const StreamContext& context) const;
 };
 
 // As a number of inputs or outputs.
@@ -85,6 +99,7 @@ struct OpDefinition {
   // An input, of the first output's type and shape, whose memory that output may take when nobody
   // else needs it: Run reads each of its elements before it writes there. Negative: none.
   int in_place_input = -1;
+  bool runs_on_stream = false;
 };
 
 // All ops; FindOp returns null for an unknown name.

@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/cuda/kernels/tensor_product.h"
 #include "core/cuda/launch.h"
 #include "element_types.h"
 #include "expectation.h"
@@ -58,6 +59,16 @@ TEST(CudaDeviceTest, SixteenBitNumbers) {
   EXPECT_EQ(cuda::RoundToFloat16(65519.0f), 0x7BFF);
   EXPECT_EQ(cuda::RoundToFloat16(65520.0f), 0x7C00);
   EXPECT_EQ(cuda::RoundToBFloat16(std::numeric_limits<float>::infinity()), 0x7F80);
+}
+
+TEST(CudaDeviceTest, Tf32) {
+  const auto round = [](uint32_t bits) { return cuda::RoundToTf32(bits) & 0xFFFFE000u; };
+  EXPECT_EQ(round(0x3F800FFFu), 0x3F800000u);  // just below half a unit above 1
+  EXPECT_EQ(round(0x3F801000u), 0x3F802000u);
+  EXPECT_EQ(round(0xBFFFF000u), 0xC0000000u);                // a carry into the exponent
+  EXPECT_EQ(round(0x7F800000u), 0x7F800000u);                // infinity
+  EXPECT_EQ(round(0x7FFFFFFFu) & 0x7FC00000u, 0x7FC00000u);  // NaN
+  EXPECT_EQ(round(0xFFFFFFFFu) & 0x7FC00000u, 0x7FC00000u);
 }
 
 void Reverse(float* values) {

@@ -11,7 +11,7 @@
 #include "buffers.h"
 #include "cases.h"
 #include "conv2d_cases.h"
-#include "core/cuda/batch_norm.h"
+#include "core/cuda/dropout.h"
 #include "core/reference/activation.h"
 #include "core/reference/epilogue.h"
 #include "dropout_mask.h"
@@ -165,6 +165,22 @@ TEST_P(CudaEpilogueTest, Dropout) {
         EXPECT_EQ(with.dz, without.dz);
         EXPECT_EQ(with.dbias, without.dbias);
       }
+    }
+  }
+}
+
+TEST(CudaDropoutTest, OfAnyElements) {
+  const DropoutSpec spec = {DropoutKind::kElements, 0.3, {17, -4}};
+  for (DataType type : kCudaTypes) {
+    for (int64_t elements : {0, 1, 7, 8, 1000, 1001}) {
+      const std::vector<double> values = RoundTo(type, Random("dropout").Uniforms(elements, -1, 1));
+      const InputBuffer x(type, values);
+      OutputBuffer y(type, elements, Alignment::kLine);
+      const Status status =
+          cuda::Dropout(type, elements, x.data(), y.data(), {&spec.rate, spec.seed}, nullptr);
+      ASSERT_TRUE(status.ok()) << status.message();
+      EXPECT_TRUE(y.GuardsIntact());
+      EXPECT_EQ(y.Values(), Mask(type, spec, 1, 1, elements).Values(values));
     }
   }
 }

@@ -15,7 +15,6 @@ void LoadMatricesTransposed(const void* row, uint32_t (&words)[4]);
 void MultiplyAdd(BFloat16, const uint32_t (&a)[4], const uint32_t (&b)[2], float (&d)[4]);
 void MultiplyAdd(Float16, const uint32_t (&a)[4], const uint32_t (&b)[2], float (&d)[4]);
 void MultiplyAdd(float, const uint32_t (&a)[4], const uint32_t (&b)[2], float (&d)[4]);
-inline uint32_t RoundToTf32(uint32_t word) { return word + 0x1000u; }
 
 void CopyAsync(void* to, const void* from, bool present);
 void CommitCopies();

@@ -18,7 +18,6 @@
 //                                            {0, 1}
 //   void LoadMatricesTransposed(row, words)  the same of the transposed matrices
 //   void MultiplyAdd(T(), a, b, d)
-//   uint32_t RoundToTf32(word)               to nearest, of a finite float's bits
 //   void CopyAsync(to, from, present)        16 bytes into shared memory; zeros where not present
 //   void CommitCopies()                      makes a group of the copies since the last one
 //   void WaitForCopies<kLeft>()              until at most kLeft groups of this thread are under
@@ -74,10 +73,6 @@ FASTCONV_DEVICE void MultiplyAdd(float, const uint32_t (&a)[4], const uint32_t (
 }
 
 #undef FASTCONV_MULTIPLY_ADD
-
-// The tensor cores ignore the lower bits: half a unit is added by hand, in one instruction where
-// cvt.rna takes three.
-FASTCONV_DEVICE uint32_t RoundToTf32(uint32_t word) { return word + 0x1000u; }
 
 FASTCONV_DEVICE void CopyAsync(void* to, const void* from, bool present) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(SharedAddress(to)), "l"(from),

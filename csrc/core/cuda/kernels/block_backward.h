@@ -244,7 +244,7 @@ struct BlockBackward {
   const Args& args_;
   const Part part_;
   const Stage<T, kVector> stage_;
-  const Dropout<T> dropout_;
+  const DropoutMask<T> dropout_;
   float sum_da_[kVector], sum_da_xhat_[kVector];
   float mean_da_[kVector], mean_da_xhat_[kVector];
 };

@@ -24,7 +24,7 @@ struct BlockForward {
     const Part part = MakePart<kVector>(args.traversal);
     if (!part.active) return;
     const Stage<T, kVector> stage(args.affine, part.channel);
-    const Dropout<T> dropout(args.dropout);
+    const DropoutMask<T> dropout(args.dropout);
     for (int64_t item = part.first; item < args.traversal.items; item += part.step) {
       if constexpr (kPooling == Pooling::kNone) {
         Map(args, part, stage, dropout, item);
@@ -36,7 +36,7 @@ struct BlockForward {
 
  private:
   static FASTCONV_DEVICE void Map(const Args& args, const Part& part,
-                                  const Stage<T, kVector>& stage, const Dropout<T>& dropout,
+                                  const Stage<T, kVector>& stage, const DropoutMask<T>& dropout,
                                   int64_t pixel) {
     const int channels = args.traversal.channels;
     const int64_t at = pixel * channels + part.channel;
@@ -54,8 +54,8 @@ struct BlockForward {
   }
 
   static FASTCONV_DEVICE void PoolCell(const Args& args, const Part& part,
-                                       const Stage<T, kVector>& stage, const Dropout<T>& dropout,
-                                       int64_t cell) {
+                                       const Stage<T, kVector>& stage,
+                                       const DropoutMask<T>& dropout, int64_t cell) {
     const Pool& pool = args.pool;
     const int channels = args.traversal.channels;
     const int64_t row = cell / pool.w.out;
@@ -106,7 +106,7 @@ struct BlockForward {
   }
 
   // As stock does it, which stores what comes before the dropout.
-  static FASTCONV_DEVICE void Drop(const Dropout<T>& dropout, const bool (&keep)[kVector],
+  static FASTCONV_DEVICE void Drop(const DropoutMask<T>& dropout, const bool (&keep)[kVector],
                                    float (&v)[kVector]) {
     FASTCONV_UNROLL
     for (int i = 0; i < kVector; ++i) v[i] = keep[i] ? Rounded<T>(v[i]) * dropout.scale() : 0;

@@ -41,9 +41,9 @@ constexpr int kMantissaBits<Float16> = 10;
 
 // The mask of one seed, which forward and backward draw alike.
 template <class T>
-class Dropout {
+class DropoutMask {
  public:
-  FASTCONV_DEVICE explicit Dropout(const DropoutArgs& args) : args_(args) {
+  FASTCONV_DEVICE explicit DropoutMask(const DropoutArgs& args) : args_(args) {
     if (!args.enabled) return;
     const double rate = *args.rate;
     const int64_t seed0 = args.seed[0], seed1 = args.seed[1];

@@ -13,6 +13,13 @@ namespace fastconv::cuda {
 // of two such, whose three largest products keep 21. 16-bit types are exact as they are.
 enum class Precision { kFast, kFull };
 
+// A float's bits, rounded to nearest; the tensor cores ignore the lower bits. Half a unit more
+// would carry the NaN that GPUs produce, 0x7FFFFFFF, into the sign.
+FASTCONV_DEVICE uint32_t RoundToTf32(uint32_t word) {
+  constexpr uint32_t kExponent = 0x7F800000u, kHalfUnit = 0x1000u;
+  return (word & kExponent) == kExponent ? word : word + kHalfUnit;
+}
+
 template <class T, Precision kPrecision>
 struct TensorProduct {
   static constexpr bool kFloat = sizeof(T) == 4;
