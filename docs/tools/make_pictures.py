@@ -33,7 +33,8 @@ SYSTEMS = {
     ),
     "food101": (
         [
-            "train food101 --data shapes --classes disk,star,stripes --epochs 8",
+            "train food101 --data shapes --classes disk,star,stripes --no-augment --epochs 10 "
+            "--batch-size 16",
             _EVALUATE + " --classes disk,star,stripes",
             _SHOW,
         ],
