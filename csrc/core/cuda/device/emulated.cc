@@ -29,6 +29,14 @@ struct Copy {
   void* to;
   const void* from;
   bool present;
+
+  void Perform() const {
+    if (present) {
+      std::memcpy(to, from, 16);
+    } else {
+      std::memset(to, 0, 16);
+    }
+  }
 };
 
 // Begins on a context of its own; from then on _setjmp and _longjmp switch, which, unlike
@@ -72,15 +80,11 @@ class BlockRun {
     std::memset(shared_begin_, kNan, shared_bytes);
     if (fibers_.size() < static_cast<size_t>(threads)) fibers_.resize(threads);
     for (int i = 0; i < threads; ++i) Start(first, i);
-    const bool reverse = (first.block.x + first.block.y) % 2 != 0;
-    for (int left = threads; left > 0;) {
+    odd_ = (first.block.x + first.block.y) % 2 != 0;
+    const int warps = threads / kWarpSize;
+    for (running_ = threads; running_ > 0;) {
       const uint64_t before = progress_;
-      for (int i = 0; i < threads; ++i) {
-        current_ = &fibers_[reverse ? threads - 1 - i : i];
-        if (!current_->running) continue;
-        Resume();
-        if (!current_->running) --left;
-      }
+      for (int i = 0; i < warps; ++i) RunWarp(odd_ ? warps - 1 - i : i);
       if (progress_ == before) Fail("threads wait for others that do not come");
     }
     const unsigned char* end = shared_.data() + shared_.size();
@@ -93,6 +97,8 @@ class BlockRun {
   Fiber& fiber() { return *current_; }
   unsigned char* shared() const { return shared_begin_; }
   int shared_bytes() const { return shared_bytes_; }
+  // Of every other block the warps and lanes run in reverse order, and copies happen at once.
+  bool odd() const { return odd_; }
   Meeting& barrier() { return barrier_; }
   int threads() const { return static_cast<int>(warps_.size()) * kWarpSize; }
   Warp& warp() { return warps_[thread().index / kWarpSize]; }
@@ -126,6 +132,19 @@ class BlockRun {
     makecontext(&fiber.context, &BlockRun::Main, 0);
   }
   static void Main();
+  // As far as it comes without the other warps.
+  void RunWarp(int warp) {
+    uint64_t before;
+    do {
+      before = progress_;
+      for (int lane = 0; lane < kWarpSize; ++lane) {
+        current_ = &fibers_[warp * kWarpSize + (odd_ ? kWarpSize - 1 - lane : lane)];
+        if (!current_->running) continue;
+        Resume();
+        if (!current_->running) --running_;
+      }
+    } while (progress_ != before);
+  }
   void Resume() {
     if (_setjmp(scheduler_) != 0) return;
     if (current_->begun) _longjmp(current_->state, 1);
@@ -141,6 +160,8 @@ class BlockRun {
   std::vector<Fiber> fibers_;
   Fiber* current_ = nullptr;
   uint64_t progress_ = 0;
+  bool odd_ = false;
+  int running_ = 0;
   Meeting barrier_;
   std::vector<Warp> warps_;
   std::vector<unsigned char> shared_;
@@ -215,13 +236,7 @@ void RequireShared(const void* p, int bytes) {
 void WaitForCopies(int left) {
   auto& groups = Running().fiber().groups;
   for (; groups.size() > static_cast<size_t>(left); groups.pop_front()) {
-    for (const Copy& copy : groups.front()) {
-      if (copy.present) {
-        std::memcpy(copy.to, copy.from, 16);
-      } else {
-        std::memset(copy.to, 0, 16);
-      }
-    }
+    for (const Copy& copy : groups.front()) copy.Perform();
   }
 }
 
@@ -231,7 +246,12 @@ void CopyAsync(void* to, const void* from, bool present) {
   emulation::RequireAligned(to, 16);
   emulation::RequireShared(to, 16);
   emulation::RequireAligned(from, 16);
-  emulation::Running().fiber().copies.push_back({to, from, present});
+  const emulation::Copy copy = {to, from, present};
+  if (emulation::Running().odd()) {
+    copy.Perform();
+  } else {
+    emulation::Running().fiber().copies.push_back(copy);
+  }
 }
 
 void CommitCopies() {

@@ -1,9 +1,10 @@
 // The device layer on the CPU, for tests; device.h and matrix.h say what the functions do.
 //
 // Blocks run one after the other. The threads of a block are fibers, which take turns where they
-// wait for each other, every other block in reverse order, so that a missing barrier shows. Shared
-// memory begins as NaN and has guards behind it. What would be undefined on a GPU ends the program
-// with a message: misaligned accesses, barriers or collective calls that not all threads reach.
+// wait for each other. A warp runs as far as it comes without the others, every other block in
+// reverse order, so that a missing barrier shows. Shared memory begins as NaN and has guards behind
+// it. What would be undefined on a GPU ends the program with a message: misaligned accesses,
+// barriers or collective calls that not all threads reach.
 #ifndef FASTCONV_CORE_CUDA_DEVICE_EMULATED_H_
 #define FASTCONV_CORE_CUDA_DEVICE_EMULATED_H_
 

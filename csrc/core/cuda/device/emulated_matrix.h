@@ -1,5 +1,6 @@
 // Tensor cores and asynchronous copies on the CPU; matrix.h says what the functions do. A copy
-// happens when its thread waits for it, so that a missing wait shows.
+// happens when its thread waits for it or, in every other block, at once, so that a missing wait
+// and a missing barrier show.
 #ifndef FASTCONV_CORE_CUDA_DEVICE_EMULATED_MATRIX_H_
 #define FASTCONV_CORE_CUDA_DEVICE_EMULATED_MATRIX_H_
 
