@@ -37,6 +37,11 @@ def native_enabled():
     return _read(NATIVE) != "off"
 
 
+def gpu_enabled():
+    """Tells whether ops may run on CUDA kernels."""
+    return _read(GPU) == "on"
+
+
 def _read(variable):
     """Returns the variable's value, None where it is unset or empty."""
     value = os.environ.get(variable) or None

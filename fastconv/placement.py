@@ -33,4 +33,5 @@ def has_kernel(dtype, gpu=True):
         return False
     if not on_gpu():
         return True
-    return gpu and dtype in _GPU_TYPES and native.core().build_info()["cuda"]
+    built = config.gpu_enabled() and native.core().build_info()["cuda"]
+    return gpu and built and dtype in _GPU_TYPES

@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from fastconv import native, placement
-from fastconv.ops import arguments, reference
+from fastconv.ops import arguments, reference, stock
+from fastconv.ops.epilogue import fused_epilogue
 
 _CONVOLUTION_ATTRIBUTES = ("strides", "dilations", "padding", "explicit_paddings")
 _BLOCK_ATTRIBUTES = (
@@ -99,6 +100,19 @@ def fused_conv2d(
             spatial_dropout,
             seed,
         )
+    if stock.is_faster(x, filter, convolution):
+        return fused_epilogue(
+            stock.conv2d(x, filter, strides, padding, dilations),
+            bias,
+            activation,
+            negative_slope,
+            pool_size,
+            pool_strides,
+            pool_padding,
+            dropout,
+            spatial_dropout,
+            seed,
+        )
     y, _ = native.ops().fastconv_fused_conv2d(
         x=x,
         filter=filter,
@@ -147,6 +161,11 @@ def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", di
     x, filter, bias = arguments.convolution_inputs(x, filter, bias)
     if not placement.has_kernel(x.dtype):
         return reference.conv2d_batch_statistics(x, filter, bias, strides, padding, dilations)
+    if stock.is_faster(x, filter, convolution):
+        z = fused_epilogue(stock.conv2d(x, filter, strides, padding, dilations), bias)
+        wide = tf.cast(z, arguments.accumulation_type(z.dtype))
+        mean, variance = tf.nn.moments(tf.stop_gradient(wide), [0, 1, 2])
+        return z, mean, variance
     z, mean, variance = native.ops().fastconv_conv2d_batch_statistics(
         x=x,
         filter=filter,

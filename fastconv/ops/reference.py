@@ -115,7 +115,7 @@ def _convolution(x, filter, bias, strides, padding, dilations):
     """Returns `conv2d(x, filter) + bias` in the accumulation type."""
     dtype = arguments.accumulation_type(x.dtype)
     x = tf.cast(x, dtype)
-    filter = _dilated(tf.cast(filter, dtype), *arguments.pair(dilations, "dilations"))
+    filter = dilated(tf.cast(filter, dtype), *arguments.pair(dilations, "dilations"))
     strides = arguments.pair(strides, "strides")
     pairs = arguments.padding_pairs(padding)
     if pairs is not None:
@@ -132,7 +132,7 @@ def _convolution(x, filter, bias, strides, padding, dilations):
     return z if bias is None else z + tf.cast(bias, dtype)
 
 
-def _dilated(filter, row_dilation, column_dilation):
+def dilated(filter, row_dilation, column_dilation):
     """Returns the filter with zeros between its taps: TensorFlow refuses dilation with strides."""
     if row_dilation == column_dilation == 1:
         return filter

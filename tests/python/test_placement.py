@@ -47,11 +47,18 @@ def test_kernels_on_the_cpu(needs_native):
 @pytest.mark.parametrize("cuda", [False, True])
 def test_kernels_on_a_gpu(cuda, needs_native, monkeypatch):
     monkeypatch.setattr(placement, "on_gpu", lambda: True)
+    monkeypatch.setenv(config.GPU, "on")
     with monkeypatch.context() as patched:
         patched.setattr(native.core(), "build_info", lambda: {"cuda": cuda})
         assert placement.has_kernel(tf.bfloat16) == cuda
         assert not placement.has_kernel(tf.float64)
         assert not placement.has_kernel(tf.float32, gpu=False)
+
+
+def test_gpu_kernels_must_be_asked_for(needs_native, monkeypatch):
+    monkeypatch.setattr(placement, "on_gpu", lambda: True)
+    monkeypatch.delenv(config.GPU, raising=False)
+    assert not placement.has_kernel(tf.float32)
 
 
 def test_kernels_can_be_switched_off(monkeypatch):

@@ -30,7 +30,7 @@ bool FusesEpilogue(const Epilogue& epilogue) {
   return halves(window.h) && halves(window.w) && epilogue.pool.code_type == DataType::kUint8;
 }
 
-EpilogueProblem EpilogueOf(const FusedConv2DProblem& problem) {
+FusedEpilogueProblem EpilogueOf(const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
   return {conv.dtype,        conv.batch,        conv.window.h.out,
           conv.window.w.out, conv.out_channels, problem.epilogue};
@@ -91,7 +91,7 @@ Status Forward(const Call& call) {
     args.bias = nullptr;
     args.y = call.workspace;
     FASTCONV_RETURN_IF_ERROR(LaunchConv3x3(conv.dtype, call.precision, args, call.stream));
-    return ApplyEpilogue(EpilogueOf(call.problem), call.workspace, call.args.bias, call.args.y,
+    return FusedEpilogue(EpilogueOf(call.problem), call.workspace, call.args.bias, call.args.y,
                          call.args.code, call.dropout, call.stream);
   }
   args.activation.linear = epilogue.activation == Activation::kLinear;
@@ -111,9 +111,9 @@ Status BackwardInput(const Call& call) {
   const Conv2DProblem& conv = call.problem.conv;
   const void* dz = call.args.dy;
   if (!GradientIsDz(call.problem.epilogue)) {
-    FASTCONV_RETURN_IF_ERROR(EpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
-                                          call.args.dy, call.workspace, /*dbias=*/nullptr,
-                                          call.dropout, /*workspace=*/nullptr, call.stream));
+    FASTCONV_RETURN_IF_ERROR(FusedEpilogueGrad(
+        EpilogueOf(call.problem), call.args.y, call.args.code, call.args.dy, call.workspace,
+        /*dbias=*/nullptr, call.dropout, /*workspace=*/nullptr, call.stream));
     dz = call.workspace;
   }
   const Conv3x3Args forward = ForwardArgs(call);
@@ -140,9 +140,9 @@ Status BackwardFilter(const Call& call) {
   unsigned char* dz = partials + FilterPartialBytes(conv);
   unsigned char* sums = dz + ZBytes(conv);
   // Also for its sums, the gradient of the bias.
-  FASTCONV_RETURN_IF_ERROR(EpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
-                                        call.args.dy, dz, call.args.dbias, call.dropout, sums,
-                                        call.stream));
+  FASTCONV_RETURN_IF_ERROR(FusedEpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
+                                             call.args.dy, dz, call.args.dbias, call.dropout, sums,
+                                             call.stream));
   const Conv3x3Args forward = ForwardArgs(call);
   FilterGrad3x3Args args = {};
   args.x = call.args.x;
@@ -177,7 +177,7 @@ size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) 
       return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);
     case Conv2DPass::kBackwardFilter:
       return FilterPartialBytes(conv) + ZBytes(conv) +
-             EpilogueGradWorkspaceBytes(EpilogueOf(problem));
+             FusedEpilogueGradWorkspaceBytes(EpilogueOf(problem));
   }
   return 0;
 }

@@ -4,13 +4,13 @@
 namespace fastconv::cuda {
 namespace {
 
-MapShape MapOf(const EpilogueProblem& problem) {
+MapShape MapOf(const FusedEpilogueProblem& problem) {
   return {problem.dtype, problem.batch, problem.height, problem.width, problem.channels};
 }
 
 }  // namespace
 
-Status ApplyEpilogue(const EpilogueProblem& problem, const void* z, const void* bias, void* y,
+Status FusedEpilogue(const FusedEpilogueProblem& problem, const void* z, const void* bias, void* y,
                      void* code, const DropoutInputs& dropout, Stream stream) {
   BlockArgs args = MakeBlockArgs(MapOf(problem), problem.epilogue, dropout);
   args.affine.bias = bias;
@@ -20,14 +20,14 @@ Status ApplyEpilogue(const EpilogueProblem& problem, const void* z, const void* 
   return LaunchForward(MapOf(problem), problem.epilogue, args, stream);
 }
 
-size_t EpilogueGradWorkspaceBytes(const EpilogueProblem& problem) {
+size_t FusedEpilogueGradWorkspaceBytes(const FusedEpilogueProblem& problem) {
   return PartialBytes(Patches(MapOf(problem), problem.epilogue.pool), problem.channels,
                       /*values=*/2);
 }
 
-Status EpilogueGrad(const EpilogueProblem& problem, const void* y, const void* code, const void* dy,
-                    void* dz, void* dbias, const DropoutInputs& dropout, void* workspace,
-                    Stream stream) {
+Status FusedEpilogueGrad(const FusedEpilogueProblem& problem, const void* y, const void* code,
+                         const void* dy, void* dz, void* dbias, const DropoutInputs& dropout,
+                         void* workspace, Stream stream) {
   BlockArgs args = MakeBlockArgs(MapOf(problem), problem.epilogue, dropout);
   args.y = const_cast<void*>(y);
   args.code = const_cast<void*>(code);

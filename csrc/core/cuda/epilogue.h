@@ -13,26 +13,16 @@
 
 namespace fastconv::cuda {
 
-// The epilogue of a map z [batch, height, width, channels].
-struct EpilogueProblem {
-  DataType dtype = DataType::kFloat32;
-  int64_t batch = 0;
-  int64_t height = 0;
-  int64_t width = 0;
-  int64_t channels = 0;
-  Epilogue epilogue;
-};
-
 // z, bias (if has_bias) -> y, code (if pooled).
-Status ApplyEpilogue(const EpilogueProblem& problem, const void* z, const void* bias, void* y,
+Status FusedEpilogue(const FusedEpilogueProblem& problem, const void* z, const void* bias, void* y,
                      void* code, const DropoutInputs& dropout, Stream stream);
 
-size_t EpilogueGradWorkspaceBytes(const EpilogueProblem& problem);
+size_t FusedEpilogueGradWorkspaceBytes(const FusedEpilogueProblem& problem);
 // y (if the activation is not linear and nothing is pooled), code (if pooled), dy -> dz, which may
 // be dy where nothing is pooled, and dbias. Without a dbias (null) no workspace is needed.
-Status EpilogueGrad(const EpilogueProblem& problem, const void* y, const void* code, const void* dy,
-                    void* dz, void* dbias, const DropoutInputs& dropout, void* workspace,
-                    Stream stream);
+Status FusedEpilogueGrad(const FusedEpilogueProblem& problem, const void* y, const void* code,
+                         const void* dy, void* dz, void* dbias, const DropoutInputs& dropout,
+                         void* workspace, Stream stream);
 
 }  // namespace fastconv::cuda
 

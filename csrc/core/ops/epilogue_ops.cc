@@ -1,6 +1,7 @@
 // What follows a convolution that another library computes, and its gradient.
 #include <vector>
 
+#include "core/cuda/epilogue.h"
 #include "core/epilogue.h"
 #include "core/ops/attrs.h"
 #include "core/ops/families.h"
@@ -47,6 +48,14 @@ class FusedEpilogueOpBase : public Op {
   Status MakeProblem(const std::vector<TensorView>& inputs, FusedEpilogueProblem* problem) const {
     FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), problem));
     return block_.ReadDropout(inputs, &problem->epilogue.dropout);
+  }
+
+  // Without those values: the kernels read them.
+  Status MakeProblemOnStream(const std::vector<TensorView>& inputs,
+                             FusedEpilogueProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), problem));
+    problem->epilogue.dropout.kind = block_.dropout;
+    return Status();
   }
 
   static TensorSpec ChannelVector(const FusedEpilogueProblem& problem) {
@@ -97,6 +106,18 @@ class FusedEpilogueOp final : public FusedEpilogueOpBase {
     if (problem.epilogue.pool.enabled) args.code = outputs[1].data;
     return RunKernel(FusedEpilogue, problem, args, context);
   }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedEpilogueProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    return cuda::FusedEpilogue(
+        problem, inputs[kZ].data, problem.epilogue.has_bias ? inputs[kBias].data : nullptr,
+        outputs[0].data, problem.epilogue.pool.enabled ? outputs[1].data : nullptr,
+        BlockAttrs::DropoutInputsOf(inputs), context.stream);
+  }
+#endif
 };
 
 // z (shape only), bias (shape only), y, code, dy, dropout_rate, dropout_seed -> dz, dbias
@@ -129,6 +150,21 @@ class FusedEpilogueGradOp final : public FusedEpilogueOpBase {
     return RunKernel(FusedEpilogueGrad, problem, args, context);
   }
 
+#ifdef FASTCONV_WITH_CUDA
+  Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
+                     const StreamContext& context) const override {
+    FusedEpilogueProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    void* workspace = nullptr;
+    FASTCONV_RETURN_IF_ERROR(
+        AllocateWorkspace(context, cuda::FusedEpilogueGradWorkspaceBytes(problem), &workspace));
+    return cuda::FusedEpilogueGrad(problem, IsAbsent(inputs[kY].spec) ? nullptr : inputs[kY].data,
+                                   problem.epilogue.pool.enabled ? inputs[kCode].data : nullptr,
+                                   inputs[kDy].data, outputs[0].data, outputs[1].data,
+                                   BlockAttrs::DropoutInputsOf(inputs), workspace, context.stream);
+  }
+#endif
+
  private:
   enum { kY = kFirstOther, kCode, kDy };
 };
@@ -137,8 +173,9 @@ class FusedEpilogueGradOp final : public FusedEpilogueOpBase {
 
 std::vector<OpDefinition> EpilogueOps() {
   const std::vector<AttrSpec> attrs = BlockAttrs::Specs();
-  return {{"FusedEpilogue", attrs, 4, 2, MakeOp<FusedEpilogueOp>},
-          {"FusedEpilogueGrad", attrs, 7, 2, MakeOp<FusedEpilogueGradOp>}};
+  return {
+      {"FusedEpilogue", attrs, 4, 2, MakeOp<FusedEpilogueOp>, kNotInPlace, kRunsOnStream},
+      {"FusedEpilogueGrad", attrs, 7, 2, MakeOp<FusedEpilogueGradOp>, kNotInPlace, kRunsOnStream}};
 }
 
 }  // namespace fastconv

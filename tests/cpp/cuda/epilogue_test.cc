@@ -98,15 +98,15 @@ class CudaEpilogueTest : public ::testing::TestWithParam<EpilogueParam> {
     const InputBuffer z(type(), z_), bias(type(), bias_);
     OutputBuffer y(type(), forward_.y.values.size(), alignment);
     OutputBuffer code(code_type, forward_.code.size(), alignment);
-    Status status = cuda::ApplyEpilogue(problem_, z.data(), bias.data(), y.data(), code.data(),
+    Status status = cuda::FusedEpilogue(problem_, z.data(), bias.data(), y.data(), code.data(),
                                         dropout, nullptr);
     EXPECT_TRUE(status.ok()) << status.message();
     const InputBuffer saved_y(type(), pooled() ? std::vector<double>() : y_read);
     const InputBuffer saved_code(code_type, code_read), dy(type(), dy_read);
     OutputBuffer dz(type(), z_.size(), alignment), dbias(type(), problem_.channels, alignment);
-    Workspace workspace(cuda::EpilogueGradWorkspaceBytes(problem_), kWorkspaceFills[1]);
-    status = cuda::EpilogueGrad(problem_, saved_y.data(), saved_code.data(), dy.data(), dz.data(),
-                                dbias.data(), dropout, workspace.data(), nullptr);
+    Workspace workspace(cuda::FusedEpilogueGradWorkspaceBytes(problem_), kWorkspaceFills[1]);
+    status = cuda::FusedEpilogueGrad(problem_, saved_y.data(), saved_code.data(), dy.data(),
+                                     dz.data(), dbias.data(), dropout, workspace.data(), nullptr);
     EXPECT_TRUE(status.ok()) << status.message();
     EXPECT_TRUE(y.GuardsIntact() && code.GuardsIntact() && dz.GuardsIntact() &&
                 dbias.GuardsIntact() && workspace.GuardsIntact());
@@ -117,7 +117,7 @@ class CudaEpilogueTest : public ::testing::TestWithParam<EpilogueParam> {
     return EncodeCodes(problem_.epilogue.pool.code_type, forward_.code);
   }
 
-  cuda::EpilogueProblem problem_;
+  FusedEpilogueProblem problem_;
   std::vector<double> z_, bias_, dy_;
   BlockExpectation forward_;
 };

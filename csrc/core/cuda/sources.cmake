@@ -1,0 +1,14 @@
+# What fastconv_cuda (nvcc) and its emulation in tests/cpp/cuda (C++ compiler) both compile.
+set(FASTCONV_CUDA_SOURCES
+  batch_norm.cu
+  block_backward.cu
+  block_forward.cu
+  conv2d.cu
+  conv3x3.cu
+  conv3x3_pooled.cu
+  conv3x3_rotated.cu
+  dropout.cu
+  epilogue.cu
+  filter_grad3x3.cu
+  max_pool.cu)
+list(TRANSFORM FASTCONV_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
