@@ -11,7 +11,7 @@ import pytest
 from image_folders import write_dataset
 from run_folders import EPOCHS, write_run
 
-from fastconv import cli, models
+from fastconv import models
 from fastconv.errors import InputError
 from fastconv.reports import report
 from fastconv.train import Run
@@ -322,28 +322,16 @@ def test_equal_names_are_told_apart_by_their_paths(tmp_path):
 def test_bad_arguments_are_refused_in_one_line(folder, arguments, words, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     before = (folder / "runs/fast/report.html").read_bytes()
-    try:
-        code = cli.main(["report", *arguments])
-    except SystemExit as exit_:
-        code = exit_.code
-    assert code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    for word in ("fastconv: error: ", *words):
+    line = commands.refusal(capsys, "report", *arguments)
+    for word in words:
         assert word in line
     assert (folder / "runs/fast/report.html").read_bytes() == before
 
 
-def test_help_has_an_example(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["report", "--help"])
-    assert exit_.value.code == 0
-    assert "example: fastconv report" in capsys.readouterr().out
-
-
-def test_the_command_writes_the_page(folder, tmp_path):
-    result = commands.run("report", folder / "runs/fast", folder / "runs/stock", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "Written: report.html" in result.stdout
+def test_the_command_writes_the_page(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert commands.call("report", folder / "runs/fast", folder / "runs/stock") == 0
+    assert "Written: report.html" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert Page(tmp_path / "report.html").headings[0] == "2 runs compared"
     assert f"best epoch: {EPOCHS} of {EPOCHS}" in Page(tmp_path / "report.html").text

@@ -1,5 +1,6 @@
 """Interrupted trainings end as uninterrupted ones: in every bit, where the kernels repeat."""
 
+import functools
 import json
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from commands import refusal
 from commands import run as run_command
 from helpers import REPOSITORY
 from image_folders import write_dataset
@@ -175,31 +177,26 @@ def test_wall_seconds_add_up(interrupted):
 
 
 def test_other_settings_or_images_are_refused(data, interrupted, capsys):
-    def refusal(*options):
-        capsys.readouterr()
-        assert cli.main(["train", "--resume", str(interrupted), *options]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    assert "epochs=9 instead of 4" in refusal("--epochs", "9")
-    assert "system=cifar10 instead of fruits360" in refusal("cifar10")
-    assert "leave --output out" in refusal("--output", "elsewhere")
+    resume = functools.partial(refusal, capsys, "train", "--resume", interrupted)
+    assert "epochs=9 instead of 4" in resume("--epochs", 9)
+    assert "system=cifar10 instead of fruits360" in resume("cifar10")
+    assert "leave --output out" in resume("--output", "elsewhere")
     moved = data / "train" / "cat" / "0.png"
     moved.rename(data / "moved.png")
     try:
-        assert "images are not those" in refusal("--epochs", str(EPOCHS))
+        assert "images are not those" in resume("--epochs", EPOCHS)
     finally:
         (data / "moved.png").rename(moved)
     state = interrupted / "resume" / "state.npz"
     state.write_bytes(state.read_bytes()[:-50])
-    assert "state is damaged" in refusal()
-    assert str(state) in refusal()
+    line = resume()
+    assert "state is damaged" in line
+    assert str(state) in line
 
 
 def test_only_unfinished_runs_are_resumed(whole, tmp_path, capsys):
     for folder, words in ((whole.path, "has finished"), (tmp_path, "no readable config.json")):
-        assert cli.main(["train", "--resume", str(folder)]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
+        line = refusal(capsys, "train", "--resume", folder)
         assert words in line
         assert str(folder) in line
 
