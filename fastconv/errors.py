@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it in one line and exits with code 2.
     """
+
+
+class DataError(InputError):
+    """The images cannot be used as they are; the message says which and what to do."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from fastconv.data.dataset import DataError
+from fastconv.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ class Augmentation:
 
     def draw(self, batch: int, height: int, width: int, seed: tf.Tensor) -> Variations:
         """Returns what happens to each image of a batch, a pure function of the arguments."""
-        draws = iter(tf.unstack(tf.random.stateless_uniform([9, batch], seed)))
+        shape = (len(Variations._fields), batch)
+        draws = iter(tf.unstack(tf.random.stateless_uniform(shape, seed)))
 
         def between(lowest, highest):
             return lowest + next(draws) * (highest - lowest)
@@ -187,7 +188,8 @@ def _transform(images: tf.Tensor, variations: Variations) -> tf.Tensor:
             [
                 *input_line(cosine, -sine, middle_column),
                 *input_line(sine, cosine, middle_row),
-                *(zeros, zeros),
+                zeros,
+                zeros,
             ],
             axis=1,
         ),

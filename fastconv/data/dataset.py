@@ -6,12 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from fastconv.errors import InputError
-
-
-class DataError(InputError):
-    """The images cannot be used as they are; the message says which and what to do."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Split:

@@ -9,9 +9,10 @@ import pathlib
 
 from PIL import Image
 
-from fastconv.data.dataset import DataError, ImageDataset, Split
+from fastconv.data.dataset import ImageDataset, Split
 from fastconv.data.images import load_images
 from fastconv.data.listing import SPLITS, ImageSplit, list_images
+from fastconv.errors import DataError
 from fastconv.files import written_aside
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastconv.data.dataset import DataError
+from fastconv.errors import DataError
 
 # MNIST's names of the splits.
 _PREFIXES = {"train": "train", "test": "t10k"}
@@ -43,7 +43,11 @@ class IdxImage:
 
 
 def find_idx_files(directory: pathlib.Path) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
-    """Returns the files of images and of labels, by split, of the splits whose images are there."""
+    """Returns the files of images and of labels, by split, of the splits whose images are there.
+
+    Raises:
+        DataError: A split's labels are missing.
+    """
     found = {}
     for split, prefix in _PREFIXES.items():
         images = _find(directory, f"{prefix}-images", 3)
@@ -60,7 +64,11 @@ def find_idx_files(directory: pathlib.Path) -> dict[str, tuple[pathlib.Path, pat
 
 
 def list_idx_images(images: pathlib.Path, labels: pathlib.Path) -> dict[str, list[IdxImage]]:
-    """Reads a split and returns its images by class name, the label's digits, in label order."""
+    """Reads a split and returns its images by class name, the label's digits, in label order.
+
+    Raises:
+        DataError: A file cannot be read, is damaged, or is not the other one's.
+    """
     pixels = _read(images, dimensions=3)
     values = _read(labels, dimensions=1)
     if len(pixels) != len(values):

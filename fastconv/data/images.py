@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
-from fastconv.data.dataset import DataError
 from fastconv.data.idx import IdxImage
+from fastconv.errors import DataError
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -106,16 +106,17 @@ def load_images(
 
     # Pillow lets other threads run while it decodes and resizes.
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        errors = [error for error in threads.map(load, range(len(sources))) if error]
-    if len(errors) > 1:
-        named = [str(error).rpartition("Received: ")[2] for error in errors[:_MAX_NAMED]]
-        more = ", ..." if len(errors) > len(named) else ""
+        errors = list(threads.map(load, range(len(sources))))
+    broken = [(source, error) for source, error in zip(sources, errors, strict=True) if error]
+    if len(broken) > 1:
+        named = [str(source) for source, _ in broken[:_MAX_NAMED]]
+        more = ", ..." if len(broken) > len(named) else ""
         raise DataError(
-            f"{len(errors)} images cannot be read. Replace or remove them. "
+            f"{len(broken)} images cannot be read. Replace or remove them. "
             f"Received: {', '.join(named)}{more}"
         )
-    if errors:
-        raise errors[0]
+    for _, error in broken:
+        raise error
     return images
 
 

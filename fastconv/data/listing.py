@@ -10,13 +10,16 @@ from functools import partial
 
 import numpy as np
 
-from fastconv.data.dataset import DataError
 from fastconv.data.idx import IdxImage, find_idx_files, list_idx_images
 from fastconv.data.images import IMAGE_EXTENSIONS, is_grey
+from fastconv.errors import DataError
 
 SPLITS = ("train", "test")
 
 FilesByClass = dict[str, list[pathlib.Path | IdxImage]]
+
+# The one split of a folder that holds class folders and no split folders.
+_WHOLE = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,16 +198,14 @@ def list_split(
     return ImageSplit.of(_choose(root, split, _list(root, split, listers), classes))
 
 
-def _existing_folder(directory: str | os.PathLike) -> pathlib.Path:
-    """Returns the path of a data folder that exists."""
-    root = pathlib.Path(directory)
-    if not root.is_dir():
-        raise DataError(f"The data folder does not exist or is not a folder. Received: {root}")
-    return root
-
-
 def list_undivided(directory: str | os.PathLike) -> FilesByClass:
     """Returns the image files of a folder that holds class folders and no splits.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        Dict from the class names, in alphabetical order, to the files.
 
     Raises:
         DataError: The folder is missing or split, has fewer than two classes, or one has no images.
@@ -219,13 +220,18 @@ def list_undivided(directory: str | os.PathLike) -> FilesByClass:
     return _choose(root, _WHOLE, listers[_WHOLE]())
 
 
-def _list_class_folders(folder: pathlib.Path) -> FilesByClass:
-    """Returns the image files of every class folder, both in alphabetical order."""
-    return {entry.name: list_image_files(entry) for entry in _list_folders(folder)}
-
-
 def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[pathlib.Path]:
-    """Returns the image files of a folder (and those of folders within) in alphabetical order."""
+    """Returns the image files of a folder in alphabetical order.
+
+    Hidden files and files without an image's extension are left out.
+
+    Args:
+        folder: The folder.
+        recursive: Whether to list the files of folders within, too. Defaults to `False`.
+
+    Returns:
+        List of paths.
+    """
     return [
         entry
         for entry in sorted(folder.rglob("*") if recursive else folder.iterdir())
@@ -235,8 +241,12 @@ def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[path
     ]
 
 
-# The one split of a folder that holds class folders and no split folders.
-_WHOLE = ""
+def _existing_folder(directory: str | os.PathLike) -> pathlib.Path:
+    """Returns the path of a data folder that exists."""
+    root = pathlib.Path(directory)
+    if not root.is_dir():
+        raise DataError(f"The data folder does not exist or is not a folder. Received: {root}")
+    return root
 
 
 def _find_splits(root: pathlib.Path) -> dict[str, Callable[[], FilesByClass]]:
@@ -261,6 +271,11 @@ def _list(root: pathlib.Path, split: str, listers: dict[str, Callable]) -> Files
     return listers[split]()
 
 
+def _list_class_folders(folder: pathlib.Path) -> FilesByClass:
+    """Returns the image files of every class folder, both in alphabetical order."""
+    return {entry.name: list_image_files(entry) for entry in _list_folders(folder)}
+
+
 def _list_folders(folder: pathlib.Path) -> list[pathlib.Path]:
     return [
         entry
@@ -278,32 +293,14 @@ def _choose(
 ) -> FilesByClass:
     """Returns the classes asked for, in their order, or all, once they can be trained on."""
     folder = f"{split}/" if split else "the folder"
-    if classes is not None:
-        if limit is not None:
-            raise DataError(
-                "Choose classes by name or limit their number, not both. "
-                f"Received: classes={list(classes)}, limit_classes={limit}"
-            )
-        for name in classes:
-            if name not in listing:
-                raise DataError(
-                    f"There is no class {name!r} in {folder}, which has {', '.join(listing)}. "
-                    f"Received: classes={list(classes)} of {root}"
-                )
-        if len(set(classes)) < len(classes):
-            raise DataError(f"A class was named twice. Received: classes={list(classes)}")
-    elif limit is not None:
-        if limit > len(listing):
-            raise DataError(
-                f"There are {len(listing)} classes in {folder}. "
-                f"Received: limit_classes={limit} of {root}"
-            )
-        classes = list(listing)[:limit]
-    chosen = listing if classes is None else {name: listing[name] for name in classes}
+    _check_choice(root, folder, listing, classes, limit)
+    names = list(listing)[:limit] if classes is None else classes
+    chosen = {name: listing[name] for name in names}
     if len(chosen) < 2:
+        all_are_chosen = classes is None and limit is None
         raise DataError(
             f"Images need at least two class folders, {folder} has {len(chosen)}"
-            f"{'' if classes is None else ' of those chosen'}. Received: {root / split}"
+            f"{'' if all_are_chosen else ' of those chosen'}. Received: {root / split}"
         )
     for name, files in chosen.items():
         if not files:
@@ -312,6 +309,35 @@ def _choose(
                 f"{', '.join(IMAGE_EXTENSIONS)}). Received: {root / split / name}"
             )
     return chosen
+
+
+def _check_choice(
+    root: pathlib.Path,
+    folder: str,
+    listing: FilesByClass,
+    classes: Sequence[str] | None,
+    limit: int | None,
+) -> None:
+    if limit is not None and limit > len(listing):
+        raise DataError(
+            f"There are {len(listing)} classes in {folder}. "
+            f"Received: limit_classes={limit} of {root}"
+        )
+    if classes is None:
+        return
+    if limit is not None:
+        raise DataError(
+            "Choose classes by name or limit their number, not both. "
+            f"Received: classes={list(classes)}, limit_classes={limit}"
+        )
+    for name in classes:
+        if name not in listing:
+            raise DataError(
+                f"There is no class {name!r} in {folder}, which has {', '.join(listing)}. "
+                f"Received: classes={list(classes)} of {root}"
+            )
+    if len(set(classes)) < len(classes):
+        raise DataError(f"A class was named twice. Received: classes={list(classes)}")
 
 
 def _check_same_classes(root: pathlib.Path, train: FilesByClass, test: FilesByClass) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from fastconv.data.augmentation import Augmentation, rescale
-from fastconv.data.dataset import DataError
 from fastconv.data.images import load_images
 from fastconv.data.listing import ImageSplit
 from fastconv.data.memory import available_memory
+from fastconv.errors import DataError
 
 LABEL_MODES = ("int", "categorical", "binary")
 

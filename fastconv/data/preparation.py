@@ -10,8 +10,8 @@ import pathlib
 import shutil
 from dataclasses import dataclass
 
-from fastconv.data.dataset import DataError
 from fastconv.data.listing import SPLITS, FilesByClass, list_undivided
+from fastconv.errors import DataError
 from fastconv.files import written_aside
 
 # Says in the output how it was made.
@@ -105,10 +105,8 @@ def prepare(
     kinds = dict.fromkeys(("hard link", "symbolic link", "copy"), 0)
     for split, files_by_class in splits.items():
         for name, files in files_by_class.items():
-            folder = output / split / name
-            folder.mkdir(parents=True, exist_ok=True)
             for file in files:
-                kinds[_place(file.resolve(), folder / file.name, link)] += 1
+                kinds[_place(file.resolve(), output / split / name / file.name, link)] += 1
     return Preparation(
         output=output,
         counts={
@@ -240,24 +238,23 @@ def _record(output: pathlib.Path, arguments: dict, splits: dict[str, FilesByClas
 
 def _place(file: pathlib.Path, target: pathlib.Path, link: bool) -> str:
     """Makes the target, where it is not there yet, and returns what it is."""
-    if os.path.lexists(target):
-        if target.exists() and (target.samefile(file) if link else filecmp.cmp(file, target)):
-            return _kind(target, link)
+    if not os.path.lexists(target):
+        with written_aside(target) as aside:
+            if link:
+                _link(file, aside)
+            else:
+                shutil.copy2(file, aside)
+    elif not target.exists() or not (target.samefile(file) if link else filecmp.cmp(file, target)):
         raise DataError(f"Another file is in the place of an image. Remove it. Received: {target}")
     if not link:
-        with written_aside(target) as aside:
-            shutil.copy2(file, aside)
-        return _kind(target, link)
+        return "copy"
+    return "symbolic link" if target.is_symlink() else "hard link"
+
+
+def _link(file: pathlib.Path, target: pathlib.Path) -> None:
     try:
         os.link(file, target)
     except OSError as error:
         if error.errno not in _NO_HARD_LINK:
             raise
         os.symlink(file, target)
-    return _kind(target, link)
-
-
-def _kind(target: pathlib.Path, link: bool) -> str:
-    if not link:
-        return "copy"
-    return "symbolic link" if target.is_symlink() else "hard link"

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from fastconv.data.dataset import DataError
+from fastconv.errors import DataError
 
 _Item = TypeVar("_Item")
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fastconv.data.dataset import DataError, ImageDataset, Split
+from fastconv.data.dataset import ImageDataset, Split
+from fastconv.errors import DataError
 
 # Images are drawn this many times larger and then reduced, which smooths the edges.
 _OVERSAMPLING = 3

@@ -8,6 +8,7 @@ from image_folders import write_image
 
 from fastconv.data import DataError, list_images, prepare
 from fastconv.data import preparation as module
+from fastconv.errors import InputError
 
 CLASSES = ("apple_pie", "baby_back_ribs", "cup_cakes")
 
@@ -150,8 +151,9 @@ def test_a_full_disk_is_no_reason_for_symbolic_links(source, tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=r"No space.*Received: .*\.png"):
         prepare(source, tmp_path / "out", test_fraction=0.5)
+    assert not images(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
