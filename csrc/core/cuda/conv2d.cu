@@ -8,8 +8,6 @@
 namespace fastconv::cuda {
 namespace {
 
-constexpr int kTile = 16;
-
 int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 

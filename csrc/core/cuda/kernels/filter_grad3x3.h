@@ -12,8 +12,8 @@
 #include <cstdint>
 
 #include "core/cuda/device/matrix.h"
-#include "core/cuda/kernels/tensor_product.h"
-#include "core/cuda/kernels/values.h"
+#include "core/cuda/kernels/filter_grad_sums.h"
+#include "core/cuda/kernels/tile.h"
 
 namespace fastconv::cuda {
 
@@ -32,16 +32,13 @@ struct FilterGrad3x3Args {
 template <class T, Precision kPrecision>
 struct FilterGrad3x3 {
   using Args = FilterGrad3x3Args;
-  using Product = TensorProduct<T, kPrecision>;
-  static constexpr int kTile = 16;
   static constexpr int kSide = 32;  // channels of a block, of either kind
-  static constexpr int kWarpRows = 4, kRowWarps = kTile / kWarpRows;
+  using Sums = FilterGradSums<T, kPrecision, kSide / 16>;
+  static constexpr int kRowWarps = kTile / Sums::kRows;
   static constexpr int kThreads = 3 * kRowWarps * kWarpSize;
   static constexpr int kMinBlocks = 1;
 
   static constexpr int kElement = static_cast<int>(sizeof(T));
-  static constexpr int kCopyBytes = 16, kCopy = kCopyBytes / kElement;
-  static constexpr int kDepth = Product::kDepth;  // pixels of a row
   // Rows of fragments lie in different banks.
   static constexpr int kPitch = kSide * kElement + (kElement == 4 ? 32 : 16);
   static constexpr int kHalo = kTile + 2;
@@ -61,26 +58,14 @@ struct FilterGrad3x3 {
   }
 
  private:
-  static constexpr int kMTiles = kSide / 16, kNTiles = kSide / 8;
-
   FASTCONV_DEVICE explicit FilterGrad3x3(const Args& args)
       : args_(args),
         shared_(SharedMemory()),
         first_channel_(BlockIndex().y / args.output_blocks * kSide),
         first_output_(BlockIndex().y % args.output_blocks * kSide),
         column_(WarpIndex() % 3),
-        row_(WarpIndex() / 3 * kWarpRows) {
-    FASTCONV_UNROLL
-    for (int r = 0; r < 3; ++r) {
-      FASTCONV_UNROLL
-      for (int m = 0; m < kMTiles; ++m) {
-        FASTCONV_UNROLL
-        for (int n = 0; n < kNTiles; ++n) {
-          FASTCONV_UNROLL
-          for (int i = 0; i < 4; ++i) sum_[r][m][n][i] = 0;
-        }
-      }
-    }
+        row_(WarpIndex() / 3 * Sums::kRows) {
+    sums_.Clear();
   }
 
   FASTCONV_DEVICE void Tiles() {
@@ -96,7 +81,10 @@ struct FilterGrad3x3 {
         WaitForCopies<0>();
       }
       SyncThreads();
-      Multiply(shared_ + slot * kTileBytes);
+      const unsigned char* pixels = shared_ + slot * kTileBytes;
+      sums_.template AddRows<kPitch, kPitch>(pixels + (row_ * kHalo + column_) * kPitch,
+                                             kHalo * kPitch,
+                                             pixels + kXBytes + row_ * kTile * kPitch);
       SyncThreads();  // before the slot is filled again
       if (kSlots > 1) slot ^= 1;
     }
@@ -106,71 +94,26 @@ struct FilterGrad3x3 {
   // A group of copies, empty where there is no such tile.
   FASTCONV_DEVICE void Fetch(int index, int slot) {
     if (index < args_.tiles) {
-      const int rows = index / args_.tile_columns;
-      const int image = rows / args_.tile_rows;
-      const int row = (rows - image * args_.tile_rows) * kTile;
-      const int column = (index - rows * args_.tile_columns) * kTile;
+      const Tile tile = TileAt(index, args_.tile_rows, args_.tile_columns);
       unsigned char* to = shared_ + slot * kTileBytes;
-      FetchMap<kHalo>(args_.x, image, row - args_.pad_h, column - args_.pad_w, args_.height,
-                      args_.width, first_channel_, args_.channels, to);
-      FetchMap<kTile>(args_.dz, image, row, column, args_.out_height, args_.out_width,
-                      first_output_, args_.outputs, to + kXBytes);
+      const MapPart x = {args_.x, args_.height, args_.width, args_.channels, first_channel_};
+      FetchPixels<T, kHalo, kSide * kElement, kPitch, kThreads>(
+          x, tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w, to);
+      const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs,
+                          first_output_};
+      FetchPixels<T, kTile, kSide * kElement, kPitch, kThreads>(dz, tile.image, tile.row,
+                                                                tile.column, to + kXBytes);
     }
     CommitCopies();
-  }
-
-  template <int kPixels>
-  static FASTCONV_DEVICE void FetchMap(const void* map, int64_t image, int row, int column,
-                                       int height, int width, int first_channel, int channels,
-                                       unsigned char* to) {
-    constexpr int kCopies = kSide / kCopy;
-    const T* from = static_cast<const T*>(map);
-    for (int i = ThreadIndex(); i < kPixels * kPixels * kCopies; i += kThreads) {
-      const int pixel = i / kCopies, part = i % kCopies;
-      const int h = row + pixel / kPixels, w = column + pixel % kPixels;
-      const int channel = first_channel + part * kCopy;
-      const bool present = h >= 0 && h < height && w >= 0 && w < width && channel < channels;
-      const int64_t at = ((image * height + h) * width + w) * channels + channel;
-      CopyAsync(to + pixel * kPitch + part * kCopyBytes, present ? from + at : from, present);
-    }
-  }
-
-  FASTCONV_DEVICE void Multiply(const unsigned char* tile) {
-    const unsigned char* x = tile + (row_ * kHalo + column_) * kPitch;
-    const unsigned char* dz = tile + kXBytes + row_ * kTile * kPitch;
-    for (int depth = 0; depth < kTile; depth += kDepth) {
-      typename Product::B b[kWarpRows][kNTiles];
-      FASTCONV_UNROLL
-      for (int row = 0; row < kWarpRows; ++row) {
-        FASTCONV_UNROLL
-        for (int n = 0; n < kNTiles; n += 2) {
-          Product::LoadRows(dz + (row * kTile + depth) * kPitch + n * 8 * kElement, kPitch,
-                            &b[row][n], &b[row][n + 1]);
-        }
-      }
-      FASTCONV_UNROLL
-      for (int row = 0; row < kWarpRows + 2; ++row) {
-        FASTCONV_UNROLL
-        for (int m = 0; m < kMTiles; ++m) {
-          typename Product::A a;
-          Product::LoadATransposed(x + (row * kHalo + depth) * kPitch + m * 16 * kElement, kPitch,
-                                   &a);
-          FASTCONV_UNROLL
-          for (int r = 0; r < 3; ++r) {
-            if (row - r < 0 || row - r >= kWarpRows) continue;
-            FASTCONV_UNROLL
-            for (int n = 0; n < kNTiles; ++n) Product::Add(a, b[row - r][n], sum_[r][m][n]);
-          }
-        }
-      }
-    }
   }
 
   // All warps are done with the tiles.
   FASTCONV_DEVICE void StoreSums() {
     float* sums = reinterpret_cast<float*>(shared_);
     for (int turn = 0; turn < kRowWarps; ++turn) {
-      if (row_ == turn * kWarpRows) AddSums(turn == 0, sums);
+      if (row_ == turn * Sums::kRows) {
+        sums_.AddTo(sums + column_ * kSide * kSide, 3 * kSide * kSide, turn == 0);
+      }
       SyncThreads();
     }
     float* to =
@@ -183,30 +126,11 @@ struct FilterGrad3x3 {
     }
   }
 
-  FASTCONV_DEVICE void AddSums(bool first, float* sums) const {
-    const int group = LaneIndex() / 4, member = LaneIndex() % 4;
-    FASTCONV_UNROLL
-    for (int r = 0; r < 3; ++r) {
-      FASTCONV_UNROLL
-      for (int m = 0; m < kMTiles; ++m) {
-        FASTCONV_UNROLL
-        for (int n = 0; n < kNTiles; ++n) {
-          FASTCONV_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            const int channel = 16 * m + group + 8 * (i / 2), output = 8 * n + 2 * member + i % 2;
-            float& to = sums[((3 * r + column_) * kSide + channel) * kSide + output];
-            to = first ? sum_[r][m][n][i] : to + sum_[r][m][n][i];
-          }
-        }
-      }
-    }
-  }
-
   const Args& args_;
   unsigned char* const shared_;
   const int first_channel_, first_output_;
   const int column_, row_;  // of the filter; of the tile
-  float sum_[3][kMTiles][kNTiles][4];
+  Sums sums_;
 };
 
 }  // namespace fastconv::cuda

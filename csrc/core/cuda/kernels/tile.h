@@ -1,0 +1,54 @@
+// Tiles of 16x16 pixels, into which kernels for convolutions cut a map, and how one gets into
+// shared memory.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_TILE_H_
+#define FASTCONV_CORE_CUDA_KERNELS_TILE_H_
+
+#include <cstdint>
+
+#include "core/cuda/device/matrix.h"
+
+namespace fastconv::cuda {
+
+constexpr int kTile = 16;
+
+struct Tile {
+  int64_t image;
+  int row, column;  // of its first pixel
+};
+
+// tile_rows, tile_columns: of an image.
+FASTCONV_DEVICE Tile TileAt(int index, int tile_rows, int tile_columns) {
+  const int rows = index / tile_columns;
+  const int image = rows / tile_rows;
+  return {image, (rows - image * tile_rows) * kTile, (index - rows * tile_columns) * kTile};
+}
+
+// Channels of a map of pixels.
+struct MapPart {
+  const void* map;  // [images][height][width][channels]
+  int height, width, channels;
+  int first_channel;
+};
+
+// Starts copies of kSide x kSide pixels from (row, column) of an image on, each kBytes of channels
+// kPitch bytes apart; zeros outside of the map.
+template <class T, int kSide, int kBytes, int kPitch, int kThreads>
+FASTCONV_DEVICE void FetchPixels(const MapPart& part, int64_t image, int row, int column,
+                                 unsigned char* to) {
+  constexpr int kCopyBytes = 16, kCopy = kCopyBytes / static_cast<int>(sizeof(T));
+  constexpr int kCopies = kBytes / kCopyBytes;
+  const T* map = static_cast<const T*>(part.map);
+  for (int i = ThreadIndex(); i < kSide * kSide * kCopies; i += kThreads) {
+    const int pixel = i / kCopies, copy = i % kCopies;
+    const int h = row + pixel / kSide, w = column + pixel % kSide;
+    const int channel = part.first_channel + copy * kCopy;
+    const bool present =
+        h >= 0 && h < part.height && w >= 0 && w < part.width && channel < part.channels;
+    const int64_t from = ((image * part.height + h) * part.width + w) * part.channels + channel;
+    CopyAsync(to + pixel * kPitch + copy * kCopyBytes, present ? map + from : map, present);
+  }
+}
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_TILE_H_

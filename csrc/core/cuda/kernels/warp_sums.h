@@ -1,0 +1,175 @@
+// What a warp computes of a 3x3 convolution's output, four rows of 16 pixels x 32 channels, with
+// bias, activation and 2x2 max pooling in the registers that hold the sums.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_WARP_SUMS_H_
+#define FASTCONV_CORE_CUDA_KERNELS_WARP_SUMS_H_
+
+#include <cstdint>
+
+#include "core/cuda/kernels/codes.h"
+#include "core/cuda/kernels/pooled_cell.h"
+#include "core/cuda/kernels/quad.h"
+#include "core/cuda/kernels/stage.h"
+#include "core/cuda/kernels/tensor_product.h"
+#include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/values.h"
+
+namespace fastconv::cuda {
+
+struct Conv3x3Args {
+  const void* x;       // [images][height][width][channels]
+  const void* filter;  // [9][channels][outputs]; rotated: [9][outputs][channels]
+  const void* bias;    // [outputs], or null
+  void* y;
+  uint8_t* code;  // pooled
+  ActivationArgs activation;
+  int height, width, channels;
+  int out_height, out_width, outputs;  // before pooling
+  int pad_h, pad_w;                    // before the map
+  int tile_rows, tile_columns;         // of an image
+  int tiles;                           // of all images
+  int chunks;
+};
+
+// Which of the 32 channels a column of the products is. A thread has two columns of each eight.
+enum class OutputOrder {
+  kInTurn,  // its own number: threads exchange sums (quad.h) before they store runs of channels
+  kDealt    // DealtOutput(column): a thread's columns are a run of channels
+};
+
+FASTCONV_DEVICE int DealtOutput(int column) {
+  return column % 8 / 2 * 8 + column / 8 * 2 + column % 2;
+}
+
+template <class T, Precision kPrecision, OutputOrder kOrder>
+class WarpSums {
+ public:
+  using Product = TensorProduct<T, kPrecision>;
+  static constexpr int kRows = 4, kOutputs = 32;
+  static constexpr int kNTiles = kOutputs / 8;
+  using FilterFragments = typename Product::B[kNTiles];
+
+  // The fragments' rows are pixels, in an order that keeps neighbours in one thread and 8 rows in
+  // different banks: rows r and r + 8 are the pixels Pixel(r) and Pixel(r) ^ 1.
+  static FASTCONV_DEVICE int Pixel(int row) {
+    const int r = row % 8;
+    const int pixel = r < 4 ? 2 * r : 2 * r + 1;
+    return row < 8 ? pixel : pixel ^ 1;
+  }
+
+  FASTCONV_DEVICE void Clear() {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FASTCONV_UNROLL
+      for (int j = 0; j < kNTiles; ++j) {
+        FASTCONV_UNROLL
+        for (int k = 0; k < 4; ++k) sum_[i][j][k] = 0;
+      }
+    }
+  }
+
+  // Products with one filter column. `pixels`: what LoadA takes, in the first of kRows + 2 rows
+  // that lie row_bytes apart; a fragment of pixels serves the three filter rows that it lies under.
+  // load(r, b): the fragments of filter row r.
+  template <class LoadFilter>
+  FASTCONV_DEVICE void AddColumn(const unsigned char* pixels, int row_bytes,
+                                 const LoadFilter& load) {
+    FilterFragments b[3];
+    FASTCONV_UNROLL
+    for (int r = 0; r < 3; ++r) load(r, b[r]);
+    FASTCONV_UNROLL
+    for (int row = 0; row < kRows + 2; ++row) {
+      typename Product::A a;
+      Product::LoadA(pixels + row * row_bytes, &a);
+      FASTCONV_UNROLL
+      for (int r = 0; r < 3; ++r) {
+        const int i = row - r;
+        if (i < 0 || i >= kRows) continue;
+        FASTCONV_UNROLL
+        for (int j = 0; j < kNTiles; ++j) Product::Add(a, b[r][j], sum_[i][j]);
+      }
+    }
+  }
+
+  // Rows from (image, row) on, the tile's columns from `column` on, channels from `output` on.
+  template <bool kPooled>
+  FASTCONV_DEVICE void Store(const Conv3x3Args& args, const Tile& at, int output) const {
+    output += LaneIndex() % 4 * 8;  // a thread's run
+    const bool present = output < args.outputs;
+    float bias[8];
+    FASTCONV_UNROLL
+    for (int c = 0; c < 8; ++c) bias[c] = 0;
+    if (args.bias != nullptr && present) {
+      LoadValues(static_cast<const T*>(args.bias) + output, bias);
+    }
+    const int column = at.column + Pixel(LaneIndex() / 4);
+    if constexpr (kPooled) {
+      FASTCONV_UNROLL
+      for (int i = 0; i < kRows; i += 2) {
+        StorePooled(args, at.image, (at.row + i) / 2, column / 2, output, present, bias, i);
+      }
+    } else {
+      FASTCONV_UNROLL
+      for (int i = 0; i < kRows; ++i) {
+        FASTCONV_UNROLL
+        for (int neighbour = 0; neighbour < 2; ++neighbour) {
+          float v[8];
+          Values(args.activation, i, neighbour, bias, v);
+          const int h = at.row + i, w = column ^ neighbour;
+          if (!present || h >= args.out_height || w >= args.out_width) continue;
+          const int64_t pixel = (at.image * args.out_height + h) * args.out_width + w;
+          StoreValues(v, static_cast<T*>(args.y) + pixel * args.outputs + output);
+        }
+      }
+    }
+  }
+
+ private:
+  // Eight channels of a pixel, behind bias and activation. Called by whole warps.
+  FASTCONV_DEVICE void Values(const ActivationArgs& activation, int i, int neighbour,
+                              const float (&bias)[8], float (&v)[8]) const {
+    FASTCONV_UNROLL
+    for (int part = 0; part < 2; ++part) {
+      float of_tile[kNTiles];
+      FASTCONV_UNROLL
+      for (int j = 0; j < kNTiles; ++j) of_tile[j] = sum_[i][j][2 * neighbour + part];
+      if constexpr (kOrder == OutputOrder::kInTurn) TransposeQuad(of_tile);
+      FASTCONV_UNROLL
+      for (int j = 0; j < kNTiles; ++j) v[2 * j + part] = of_tile[j];
+    }
+    FASTCONV_UNROLL
+    for (int c = 0; c < 8; ++c) v[c] = Activate(activation, v[c] + bias[c]);
+  }
+
+  // Rows i and i + 1 of the warp. The neighbours of a pixel on the right are on its left for half
+  // of the threads.
+  FASTCONV_DEVICE void StorePooled(const Conv3x3Args& args, int64_t image, int row, int column,
+                                   int output, bool present, const float (&bias)[8], int i) const {
+    const bool odd = Pixel(LaneIndex() / 4) % 2 != 0;
+    PooledCell<8> cell(0);
+    FASTCONV_UNROLL
+    for (int below = 0; below < 2; ++below) {
+      float mine[8], neighbour[8];
+      Values(args.activation, i + below, 0, bias, mine);
+      Values(args.activation, i + below, 1, bias, neighbour);
+      FASTCONV_UNROLL
+      for (int c = 0; c < 8; ++c) {
+        cell.Add(c, odd ? neighbour[c] : mine[c], 2 * below);
+        cell.Add(c, odd ? mine[c] : neighbour[c], 2 * below + 1);
+      }
+    }
+    const int height = args.out_height / 2, width = args.out_width / 2;
+    if (!present || row >= height || column >= width) return;
+    const int64_t at = ((image * height + row) * width + column) * args.outputs + output;
+    int code[8];
+    FASTCONV_UNROLL
+    for (int c = 0; c < 8; ++c) code[c] = CodeOf(false, cell.position[c], cell.maximum[c] > 0);
+    StoreValues(cell.maximum, static_cast<T*>(args.y) + at);
+    StoreCodes(false, code, args.code, at);
+  }
+
+  float sum_[kRows][kNTiles][4];
+};
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_WARP_SUMS_H_
