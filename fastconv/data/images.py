@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import struct
 import zlib
@@ -32,6 +33,7 @@ _UNREADABLE = (
 
 _MODES = {1: "L", 3: "RGB"}
 _MAX_NAMED = 10
+_PART = 64  # images that a thread decodes in one go
 
 
 def load_image(source: ImageSource, image_size: tuple[int, int], channels: int = 3) -> np.ndarray:
@@ -97,17 +99,21 @@ def load_images(
     """
     images = np.empty((len(sources), *image_size, channels), "uint8")
 
-    def load(index):
-        try:
-            images[index] = load_image(sources[index], image_size, channels)
-        except DataError as error:
-            return error
-        return None
+    def load(indices):
+        broken = []
+        for index in indices:
+            try:
+                images[index] = load_image(sources[index], image_size, channels)
+            except DataError as error:
+                broken.append((sources[index], error))
+        return broken
 
-    # Pillow lets other threads run while it decodes and resizes.
+    # Pillow lets other threads run while it decodes and resizes. Images of a few pixels take less
+    # time than to hand over each by itself.
+    indices = range(len(sources))
+    parts = [indices[start : start + _PART] for start in range(0, len(sources), _PART)]
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        errors = list(threads.map(load, range(len(sources))))
-    broken = [(source, error) for source, error in zip(sources, errors, strict=True) if error]
+        broken = list(itertools.chain.from_iterable(threads.map(load, parts)))
     if len(broken) > 1:
         named = [str(source) for source, _ in broken[:_MAX_NAMED]]
         more = ", ..." if len(broken) > len(named) else ""

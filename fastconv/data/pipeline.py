@@ -144,7 +144,7 @@ class ImagePipeline:
         batches = positions.take(count).map(
             self._make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-        batches = batches.prefetch(tf.data.AUTOTUNE)
+        batches = batches.prefetch(2)
         return self._timed(batches).apply(tf.data.experimental.assert_cardinality(count))
 
     def _positions(self, epoch, skip_batches):
@@ -190,6 +190,8 @@ class ImagePipeline:
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False
         options.experimental_optimization.map_parallelization = False
+        # The end of an iterator waits for its tuner to wake up, up to a minute.
+        options.autotune.enabled = False
         return tf.data.Dataset.zip(clock, batches).map(stop).with_options(options)
 
 

@@ -183,6 +183,11 @@ def test_waiting_is_what_steps_spend_on_their_next_batch(monkeypatch):
     assert batches.wait_seconds() >= before + 0.2
 
 
+def test_the_tuner_that_delays_the_end_of_an_iterator_is_off():
+    options = ImagePipeline(numbered(), (4, 6), batch_size=4).epochs().options()
+    assert options.autotune.enabled is False
+
+
 def test_keras_trains_on_it():
     batches = ImagePipeline(numbered(), (4, 6), batch_size=5, shuffle=True, augmentation=SHIFTS)
     model = keras.Sequential(
