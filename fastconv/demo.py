@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
-
 from fastconv import models
 from fastconv.data import draw_synthetic, load_folders
+from fastconv.errors import InputError
+from fastconv.files import make_folder
 from fastconv.train import compare_builds, report, write_report
 
 SYSTEM = "cifar10"
@@ -30,9 +30,8 @@ def run(data=None, epochs=10, batch_size=256, output="fastconv-demo", seed=0):
         A `fastconv.train.Comparison`.
 
     Raises:
-        fastconv.data.DataError: the folder's images cannot be used.
-        OSError: the output folder cannot be written.
-        ValueError: an argument is out of range.
+        InputError: the folder's images cannot be used, the output cannot be written, or an argument
+            is out of range.
 
     Example:
 
@@ -45,12 +44,11 @@ def run(data=None, epochs=10, batch_size=256, output="fastconv-demo", seed=0):
     True
     """
     if min(epochs, batch_size) < 1 or seed < 0:
-        raise ValueError(
+        raise InputError(
             "`epochs` and `batch_size` must be at least 1 and `seed` at least 0. "
             f"Received: epochs={epochs}, batch_size={batch_size}, seed={seed}"
         )
-    output = pathlib.Path(output)
-    output.mkdir(parents=True, exist_ok=True)  # before the training, not after it
+    output = make_folder(output)  # before the training, not after it
     image_size = models.SYSTEMS[SYSTEM].input_shape[:2]
     if data is None:
         print("Drawing a synthetic data set: 10 classes of shapes and textures, no photographs")

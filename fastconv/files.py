@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Folders and files to write to; a file is whole or not there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ import tempfile
 from collections.abc import Iterator
 
 from fastconv.errors import InputError
+
+
+def make_folder(path: str | os.PathLike) -> pathlib.Path:
+    """Makes a folder, and those around it, where there is none.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        Its path.
+
+    Raises:
+        InputError: It cannot be made: a file is in its place, say.
+    """
+    path = pathlib.Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder cannot be made ({error.strerror}). Choose another place. Received: {path}"
+        ) from error
+    return path
 
 
 @contextlib.contextmanager

@@ -113,7 +113,6 @@ def unfuse(layer):
     if type(layer) is not FusedConv2D:
         return None
     config = layer.get_config()
-    common = {"dtype": config["dtype"]}
     convolution = {name: config[name] for name in _CONV}
     activation = config["activation"]
     if layer.negative_slope is not None:
@@ -121,59 +120,28 @@ def unfuse(layer):
         activation = keras.saving.serialize_keras_object(slope)
     # A layer's activity regularizer is of its output, which is the last stage's here.
     regularizer = convolution.pop("activity_regularizer")
+    if not layer.batch_norm:
+        convolution["activation"] = activation
+    stock = [layers.Conv2D.from_config(convolution)]
+
+    def append(stage, name, **arguments):
+        common = {"name": f"{layer.name}_{name}", "dtype": config["dtype"]}
+        stock.append(stage.from_config({**common, **arguments}))
+
     if layer.batch_norm:
-        stock = [layers.Conv2D.from_config(convolution)]
         batch_norm = {name: config[name] for name in ("trainable", *_BATCH_NORM)}
-        stock.append(
-            layers.BatchNormalization.from_config(
-                {**common, **batch_norm, "name": f"{layer.name}_batch_norm"}
-            )
-        )
+        append(layers.BatchNormalization, "batch_norm", **batch_norm)
         if layer.activation is not keras.activations.linear or layer.negative_slope is not None:
-            stock.append(
-                layers.Activation.from_config(
-                    {**common, "activation": activation, "name": f"{layer.name}_activation"}
-                )
-            )
-    else:
-        stock = [layers.Conv2D.from_config({**convolution, "activation": activation})]
+            append(layers.Activation, "activation", activation=activation)
     if layer.pool_size is not None:
         pooling = {theirs: config[name] for name, theirs in _POOL.items()}
-        stock.append(
-            layers.MaxPooling2D.from_config({**common, **pooling, "name": f"{layer.name}_pool"})
-        )
-    for rate, dropout in (
-        (layer.dropout, layers.Dropout),
-        (layer.spatial_dropout, layers.SpatialDropout2D),
-    ):
-        if rate:
-            stock.append(
-                dropout.from_config(
-                    {**common, "rate": rate, "seed": layer.seed, "name": f"{layer.name}_dropout"}
-                )
-            )
+        append(layers.MaxPooling2D, "pool", **pooling)
+    if layer.dropout:
+        append(layers.Dropout, "dropout", rate=layer.dropout, seed=layer.seed)
+    if layer.spatial_dropout:
+        append(layers.SpatialDropout2D, "dropout", rate=layer.spatial_dropout, seed=layer.seed)
     stock[-1].activity_regularizer = keras.regularizers.get(regularizer)
     return stock
-
-
-def copy_state(sources, targets):
-    """Copies weights and the states of dropout's seed generators from layers to layers.
-
-    Args:
-        sources: list of built layers.
-        targets: list of built layers with weights of equal shapes in equal order.
-    """
-    for of in (
-        lambda layer: layer.weights,
-        lambda layer: [layer.seed_generator.state] if hasattr(layer, "seed_generator") else [],
-    ):
-        pairs = zip(
-            (variable for layer in sources for variable in of(layer)),
-            (variable for layer in targets for variable in of(layer)),
-            strict=True,
-        )
-        for source, target in pairs:
-            target.assign(source)
 
 
 # Exact types: a subclass may compute something else.

@@ -8,6 +8,7 @@ import keras
 
 from fastconv import optimizers
 from fastconv.conversion import blocks
+from fastconv.conversion.state import copy_state
 from fastconv.models import BACKENDS
 
 # Keras names the class nowhere in public.
@@ -80,7 +81,7 @@ class _Conversion:
                 model, clone_function=self._substitutes_of, call_function=_call
             )
         for sources, targets in self._copies:
-            blocks.copy_state(sources, targets)
+            copy_state(sources, targets)
         if model.compiled:
             converted.compile_from_config(self._compile_config(model))
         return converted

@@ -3,6 +3,7 @@
 import keras
 
 from fastconv import models
+from fastconv.conversion.state import copy_state
 
 
 def build(system, backend, seed, precision="float32", **arguments):
@@ -39,13 +40,5 @@ def build(system, backend, seed, precision="float32", **arguments):
         model = models.build(system, backend=backend, **arguments)
     finally:
         keras.config.set_dtype_policy(before)
-    model.set_weights(stock.get_weights())
-    for source, target in zip(_dropout_states(stock), _dropout_states(model), strict=True):
-        target.assign(source)
+    copy_state(stock.layers, model.layers)
     return model
-
-
-def _dropout_states(model):
-    return [
-        layer.seed_generator.state for layer in model.layers if hasattr(layer, "seed_generator")
-    ]

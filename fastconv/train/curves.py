@@ -1,10 +1,12 @@
 """Learning curves."""
 
 from fastconv import plots
+from fastconv.train.run import METRICS
 
 # The lines also differ in width, because equal curves cover each other.
 WIDE = {"color": plots.BLUE, "linewidth": 5, "alpha": 0.45}
 NARROW = {"color": plots.VERMILION, "linewidth": 1.8, "marker": "o", "markersize": 4}
+_TRAINING = {**NARROW, "color": plots.BLUE, "marker": "s"}
 
 
 def draw_curves(title, curves, marks=()):
@@ -34,3 +36,25 @@ def draw_curves(title, curves, marks=()):
     axes.legend(frameon=False)
     figure.suptitle(title)
     return figure
+
+
+def draw_run(title, rows, best_epoch):
+    """Draws the curves of one run in training and validation, with its best epoch and its phases.
+
+    Args:
+        title: string.
+        rows: list of dicts, rows of `history.csv`.
+        best_epoch: int, from 1.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    columns = {name: [row[name] for row in rows] for name in METRICS}
+    validation = {name: columns[f"val_{name}"] for name in ("loss", "accuracy")}
+    marks = [(best_epoch, "best epoch")]
+    phases = [row.get("phase") for row in rows]
+    for epoch in range(1, len(rows)):
+        if phases[epoch] != phases[epoch - 1]:
+            marks.append((epoch + 0.5, f"begin of {phases[epoch]}"))
+    curves = [("training", columns, _TRAINING), ("validation", validation, NARROW)]
+    return draw_curves(title, curves, marks)

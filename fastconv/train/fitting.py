@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 import os
 import statistics
 import sys
@@ -15,20 +14,18 @@ import numpy as np
 
 from fastconv import plots
 from fastconv.about import info
-from fastconv.data import ImageListing, ImagePipeline, ImageSplit, list_images
+from fastconv.data import ImageListing, ImagePipeline
 from fastconv.errors import InputError
-from fastconv.files import written_aside
+from fastconv.files import make_folder, written_aside
 from fastconv.models import ModelDescription, Phase
-from fastconv.train import builds, resume_point, settings
+from fastconv.train import builds, resume_point, selection, settings
 from fastconv.train.base_weights import load_base_weights
 from fastconv.train.callbacks import Callbacks, Recorder
-from fastconv.train.curves import NARROW, draw_curves
+from fastconv.train.curves import draw_run
 from fastconv.train.interruption import Interruption
 from fastconv.train.resume_point import ResumePoint
 from fastconv.train.run import METRICS, Run, best_row
 from fastconv.train.settings import Settings
-
-_TRAINING = {**NARROW, "color": plots.BLUE, "marker": "s"}
 
 
 def begin(run: Run, chosen: Settings) -> Run:
@@ -46,19 +43,14 @@ def begin(run: Run, chosen: Settings) -> Run:
         Interrupted: The training was interrupted.
     """
     began = time.perf_counter()
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)  # before the training, not after it
-    except OSError as error:
-        raise InputError(
-            f"The run folder cannot be made ({error.strerror}). Received: {run.path}"
-        ) from error
+    make_folder(run.path)  # before the training, not after it
     if run.exists:
         raise InputError(
             "The folder holds a run already: give another one"
             f"{'' if run.finished else ', or continue that one with --resume'}. "
             f"Received: {run.path}"
         )
-    listing = _list(chosen)
+    listing = selection.select_images(chosen)
     if chosen.image_size is None:
         size = listing.train.image_size or chosen.description.input_shape[:2]
         chosen = dataclasses.replace(chosen, image_size=size)
@@ -96,8 +88,8 @@ def go_on(run: Run, given: dict) -> Run:
             "A run goes on with the settings that it began with: leave them out, or begin another "
             f"run. Received: {listed}"
         )
-    listing = _list(chosen)
-    if _fingerprint(listing) != config["fingerprint"]:
+    listing = selection.select_images(chosen)
+    if selection.fingerprint(listing) != config["fingerprint"]:
         raise InputError(
             f"The images are not those that the run began with. Received: {chosen.data}"
         )
@@ -119,7 +111,7 @@ class _Training:
         system = chosen.description
         arguments = {
             "image_size": chosen.image_size,
-            "channels": _channels(chosen, listing),
+            "channels": selection.channels(chosen, listing),
             "batch_size": chosen.batch_size,
             "label_mode": system.loss.removesuffix("_crossentropy"),
         }
@@ -130,7 +122,7 @@ class _Training:
             augmentation=system.augmentation if chosen.augment else None,
             **arguments,
         )
-        self._validation = ImagePipeline(_held_out(listing), **arguments).epoch()
+        self._validation = ImagePipeline(selection.held_out(listing), **arguments).epoch()
         self._description = ModelDescription(
             system=chosen.system,
             variant=chosen.variant,
@@ -154,7 +146,7 @@ class _Training:
             "counts": {name: len(split or ()) for name, split in splits.items()},
             "validated_on": "validation" if listing.validation else "test",
             "monitor": self._settings.description.monitor,
-            "fingerprint": _fingerprint(listing),
+            "fingerprint": selection.fingerprint(listing),
             "environment": {**info(), "cores": len(os.sched_getaffinity(0))},
             "started": _now(),
             "finished": None,
@@ -266,10 +258,9 @@ class _Training:
 
     def _announce(self, point):
         listing, chosen = self._listing, self._settings
-        counted = f"{len(listing.train)} training images"
-        counted += f" and {len(_held_out(listing))} validation images"
         print(
-            f"{counted} ({'a share of train/' if listing.validation else 'test/'}) of "
+            f"{len(listing.train)} training images and {len(selection.held_out(listing))} "
+            f"validation images ({'a share of train/' if listing.validation else 'test/'}) of "
             f"{len(listing.class_names)} classes: {', '.join(listing.class_names)}"
         )
         place = (
@@ -291,7 +282,14 @@ class _Training:
             name: statistics.median(row[name] for row in rows[1:] or rows)
             for name in ("seconds", "images_per_second", "input_share")
         }
-        self._draw_curves(rows, best)
+        figure = draw_run(
+            f"{self._model.name} on {self._listing.directory.resolve().name} "
+            f"({self._settings.backend})",
+            rows,
+            best["epoch"],
+        )
+        with written_aside(self._run.curves_file) as aside:
+            aside.write_bytes(plots.png(figure))
         planned = sum(phase.epochs for phase in self._settings.phases)
         result = {
             "monitor": monitor,
@@ -317,60 +315,6 @@ class _Training:
             f"Written: {self._run.model_file}, {self._run.curves_file} and more in "
             f"{self._run.path}"
         )
-
-    def _draw_curves(self, rows, best):
-        columns = {name: [row[name] for row in rows] for name in METRICS}
-        validation = {name: columns[f"val_{name}"] for name in ("loss", "accuracy")}
-        marks = [(best["epoch"], "best epoch")]
-        phases = [row.get("phase") for row in rows]
-        for epoch in range(1, len(rows)):
-            if phases[epoch] != phases[epoch - 1]:
-                marks.append((epoch + 0.5, f"begin of {phases[epoch]}"))
-        figure = draw_curves(
-            f"{self._model.name} on {self._listing.directory.resolve().name} "
-            f"({self._settings.backend})",
-            [("training", columns, _TRAINING), ("validation", validation, NARROW)],
-            marks,
-        )
-        with written_aside(self._run.curves_file) as aside:
-            aside.write_bytes(plots.png(figure))
-
-
-def _list(chosen: Settings) -> ImageListing:
-    listing = list_images(
-        chosen.data,
-        classes=chosen.classes,
-        limit_classes=chosen.limit_classes,
-        validation_split=chosen.validation_split,
-        seed=chosen.seed,
-    )
-    if _held_out(listing) is None:
-        raise InputError(
-            "The data folder has no test/ to validate on: set a share of the training images apart "
-            "with --validation-split 0.15 (`validation_split=0.15`), or split the folder with "
-            f"`fastconv prepare`. Received: {chosen.data}"
-        )
-    return listing
-
-
-def _held_out(listing: ImageListing) -> ImageSplit | None:
-    return listing.test if listing.validation is None else listing.validation
-
-
-def _channels(chosen: Settings, listing: ImageListing) -> int:
-    if chosen.grayscale:
-        return 1
-    # The weights of transfer learning are for RGB.
-    return 3 if chosen.description.phases else listing.train.channels
-
-
-def _fingerprint(listing: ImageListing) -> str:
-    """Returns a hash of the images' names and labels in their order."""
-    digest = hashlib.sha256()
-    for split in (listing.train, _held_out(listing)):
-        for file, label in zip(split.files, split.labels, strict=True):
-            digest.update(f"{label} {file}\n".encode())
-    return digest.hexdigest()
 
 
 def _now() -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
-import tempfile
 
 from fastconv import plots, tables
+from fastconv.files import written_aside
 from fastconv.train.curves import NARROW, WIDE, draw_curves
 
 # What holds for any two trainings of equal settings.
@@ -23,27 +22,25 @@ CAVEATS = (
 def write_report(comparison, directory):
     """Writes `results.md`, `results.json` and `curves.png`.
 
-    The files are written aside and then moved into place, so an interrupted run leaves older ones
-    whole.
-
     Args:
         comparison: `Comparison` to report.
-        directory: path of an existing folder.
+        directory: path of the folder, created where there is none.
 
     Returns:
         List of `pathlib.Path`, the files.
+
+    Raises:
+        InputError: a file cannot be written.
     """
-    directory = pathlib.Path(directory)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=directory) as aside:
-        aside = pathlib.Path(aside)
-        (aside / "results.md").write_text(markdown(comparison), encoding="utf-8")
-        (aside / "results.json").write_text(
-            json.dumps(_record(comparison), indent=2) + "\n", encoding="utf-8"
-        )
-        (aside / "curves.png").write_bytes(plots.png(_draw_curves(comparison)))
-        files = [directory / name for name in ("results.md", "results.json", "curves.png")]
-        for file in files:
-            os.replace(aside / file.name, file)
+    contents = {
+        "results.md": markdown(comparison).encode(),
+        "results.json": (json.dumps(_record(comparison), indent=2) + "\n").encode(),
+        "curves.png": plots.png(_draw_curves(comparison)),
+    }
+    files = [pathlib.Path(directory) / name for name in contents]
+    for file, content in zip(files, contents.values(), strict=True):
+        with written_aside(file) as aside:
+            aside.write_bytes(content)
     return files
 
 

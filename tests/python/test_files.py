@@ -1,11 +1,11 @@
-"""Tests of files that are whole or not there."""
+"""Tests of folders and files to write to."""
 
 import errno
 
 import pytest
 
 from fastconv.errors import InputError
-from fastconv.files import written_aside
+from fastconv.files import make_folder, written_aside
 
 
 def _write_half(path, error):
@@ -39,6 +39,14 @@ def test_a_full_disk_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"No space left.*Received: .*b\.txt"):
         _write_half(tmp_path / "b.txt", full)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_are_made_where_there_are_none(tmp_path):
+    for _ in range(2):
+        assert make_folder(tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be made.*Received: .*file"):
+        make_folder(tmp_path / "file")
 
 
 def test_a_folder_in_the_way_is_an_input_error(tmp_path):

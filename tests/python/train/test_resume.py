@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 from commands import refusal
-from commands import run as run_command
 from helpers import REPOSITORY
 from image_folders import write_dataset
 from interrupts import send_signal
@@ -140,7 +139,7 @@ def test_early_stopping_remembers(data, tmp_path, monkeypatch):
     assert (result["best_epoch"], result["epochs"], result["stopped"]) == (1, 4, "early stopping")
 
 
-def test_the_installed_command_resumes_what_was_killed(data, whole, tmp_path):
+def test_what_was_killed_is_resumed(data, whole, tmp_path, capsys):
     """Nothing was saved in the epoch of kill -9: it is done again."""
     output = tmp_path / "run"
     script = (
@@ -153,9 +152,8 @@ def test_the_installed_command_resumes_what_was_killed(data, whole, tmp_path):
     killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [row["epoch"] for row in Run(output).history] == [1, 2]
-    result = run_command("train", "--resume", output, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "at epoch 3, step 1" in result.stdout
+    assert cli.main(["train", "--resume", str(output)]) == 0
+    assert "at epoch 3, step 1" in capsys.readouterr().out
     assert_equal_runs(Run(output), whole)
 
 
