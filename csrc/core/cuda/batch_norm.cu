@@ -32,7 +32,7 @@ BlockArgs ArgsOf(const FusedBatchNormProblem& problem, const FusedBatchNormArgs&
 }  // namespace
 
 size_t BatchStatisticsWorkspaceBytes(int64_t samples, int64_t channels) {
-  return PartialBytes(samples, channels, /*values=*/3);
+  return PartialBytes(samples, channels, kStatisticsValues);
 }
 
 Status BatchStatistics(DataType dtype, int64_t samples, int64_t channels, const void* z,
@@ -49,7 +49,12 @@ Status BatchStatistics(DataType dtype, int64_t samples, int64_t channels, const 
     return Launch<Kernel>(traversal.grid, Kernel::kSharedBytes, stream,
                           {traversal, static_cast<const T*>(z), partials});
   }));
-  const MergeStatistics::Args merge = {partials, traversal.grid.x, static_cast<int>(channels), mean,
+  return MergeBatchStatistics(partials, traversal.grid.x, channels, mean, variance, stream);
+}
+
+Status MergeBatchStatistics(const float* partials, int blocks, int64_t channels, float* mean,
+                            float* variance, Stream stream) {
+  const MergeStatistics::Args merge = {partials, blocks, static_cast<int>(channels), mean,
                                        variance};
   return Launch<MergeStatistics>(MergeStatistics::GridFor(merge), MergeStatistics::kSharedBytes,
                                  stream, merge);

@@ -19,6 +19,10 @@ size_t BatchStatisticsWorkspaceBytes(int64_t samples, int64_t channels);
 Status BatchStatistics(DataType dtype, int64_t samples, int64_t channels, const void* z,
                        float* mean, float* variance, void* workspace, Stream stream);
 
+// Partial ones (kernels/statistics.h) -> mean and variance.
+Status MergeBatchStatistics(const float* partials, int blocks, int64_t channels, float* mean,
+                            float* variance, Stream stream);
+
 Status FusedBatchNorm(const FusedBatchNormProblem& problem, const FusedBatchNormArgs& args,
                       const DropoutInputs& dropout, Stream stream);
 

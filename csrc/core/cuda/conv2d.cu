@@ -38,9 +38,18 @@ size_t ZBytes(const Conv2DProblem& conv) {
   return Align(conv.output_pixels() * conv.out_channels * SizeOf(conv.dtype));
 }
 
+int TilesOf(const Conv2DProblem& conv) {
+  return static_cast<int>(conv.batch * TilesAlong(conv.window.h.out) *
+                          TilesAlong(conv.window.w.out));
+}
+
+size_t StatisticsBytes(const Conv2DProblem& conv) {
+  const int channels = static_cast<int>(conv.out_channels);
+  return MaxConv3x3Blocks(TilesOf(conv), channels) * kStatisticsValues * channels * sizeof(float);
+}
+
 size_t FilterPartialBytes(const Conv2DProblem& conv) {
-  const int64_t tiles = conv.batch * TilesAlong(conv.window.h.out) * TilesAlong(conv.window.w.out);
-  const int blocks = FilterGradBlocks(static_cast<int>(tiles), static_cast<int>(conv.in_channels),
+  const int blocks = FilterGradBlocks(TilesOf(conv), static_cast<int>(conv.in_channels),
                                       static_cast<int>(conv.out_channels));
   return Align(blocks * conv.filter_size() * sizeof(float));
 }
@@ -96,12 +105,17 @@ Status Forward(const Call& call) {
   if (epilogue.activation == Activation::kLeakyRelu) {
     args.activation.slope = epilogue.negative_slope;
   }
+  if (call.problem.batch_statistics) {
+    args.statistics = reinterpret_cast<float*>(call.workspace);
+    int blocks = 0;
+    FASTCONV_RETURN_IF_ERROR(
+        LaunchConv3x3WithStatistics(conv.dtype, call.precision, args, call.stream, &blocks));
+    return MergeBatchStatistics(args.statistics, blocks, conv.out_channels,
+                                static_cast<float*>(call.args.mean),
+                                static_cast<float*>(call.args.variance), call.stream);
+  }
   const auto launch = epilogue.pool.enabled ? LaunchPooledConv3x3 : LaunchConv3x3;
-  FASTCONV_RETURN_IF_ERROR(launch(conv.dtype, call.precision, args, call.stream));
-  if (!call.problem.batch_statistics) return Status();
-  return BatchStatistics(conv.dtype, conv.output_pixels(), conv.out_channels, call.args.y,
-                         static_cast<float*>(call.args.mean),
-                         static_cast<float*>(call.args.variance), call.workspace, call.stream);
+  return launch(conv.dtype, call.precision, args, call.stream);
 }
 
 // A convolution of dz with the filter, turned round and its channels swapped.
@@ -167,9 +181,7 @@ size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) 
   const Conv2DProblem& conv = problem.conv;
   switch (pass) {
     case Conv2DPass::kForward:
-      if (problem.batch_statistics) {
-        return BatchStatisticsWorkspaceBytes(conv.output_pixels(), conv.out_channels);
-      }
+      if (problem.batch_statistics) return StatisticsBytes(conv);
       return FusesEpilogue(problem.epilogue) ? 0 : ZBytes(conv);
     case Conv2DPass::kBackwardInput:
       return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);

@@ -4,8 +4,8 @@ namespace fastconv::cuda {
 
 Status LaunchConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
                      Stream stream) {
-  return LaunchConv3x3Variant</*kRotated=*/false, /*kPooled=*/false>(dtype, precision, args,
-                                                                     stream);
+  return LaunchConv3x3Variant</*kRotated=*/false, Conv3x3Result::kMap>(dtype, precision, args,
+                                                                       stream);
 }
 
 }  // namespace fastconv::cuda

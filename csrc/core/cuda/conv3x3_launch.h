@@ -17,9 +17,15 @@ inline int BlocksPerColumn(int tiles, int per_multiprocessor, int columns) {
   return std::min(tiles, std::max(per_multiprocessor * Multiprocessors() / columns, 1));
 }
 
-// Everything but sizes of tiles and chunks is filled in.
+// Output channels of a block: few, or where there are more and shared memory holds their filters.
+constexpr int kNarrowOutputs = 32, kWideOutputs = 64;
+
+// Everything but the number of chunks is filled in.
 Status LaunchConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
                      Stream stream);
+// `blocks`: how many partial statistics there are.
+Status LaunchConv3x3WithStatistics(DataType dtype, FloatPrecision precision,
+                                   const Conv3x3Args& args, Stream stream, int* blocks);
 Status LaunchPooledConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
                            Stream stream);
 Status LaunchRotatedConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
@@ -44,26 +50,35 @@ Status WithProduct(DataType dtype, FloatPrecision precision, const Body& body) {
   }
 }
 
+// Blocks with kOutputs channels each share the tiles; fewer of them, the more columns there are.
+inline int Conv3x3Blocks(int tiles, int columns) {
+  return BlocksPerColumn(tiles, /*per_multiprocessor=*/3, columns);
+}
+inline int MaxConv3x3Blocks(int tiles, int outputs) {
+  return Conv3x3Blocks(tiles, (outputs + kWideOutputs - 1) / kWideOutputs);
+}
+
 template <class Kernel>
-Status LaunchConv3x3Kernel(const Conv3x3Args& args, int outputs, Stream stream) {
+Status LaunchConv3x3Kernel(const Conv3x3Args& args, int outputs, Stream stream, int* blocks) {
   const int columns = (args.outputs + outputs - 1) / outputs;
-  const Block grid = {BlocksPerColumn(args.tiles, /*per_multiprocessor=*/3, columns), columns};
+  const Block grid = {Conv3x3Blocks(args.tiles, columns), columns};
+  if (blocks != nullptr) *blocks = grid.x;
   return Launch<Kernel>(grid, Kernel::SharedBytes(args.chunks), stream, args);
 }
 
-template <bool kRotated, bool kPooled>
+template <bool kRotated, Conv3x3Result kResult>
 Status LaunchConv3x3Variant(DataType dtype, FloatPrecision precision, Conv3x3Args args,
-                            Stream stream) {
+                            Stream stream, int* blocks = nullptr) {
   return WithProduct(dtype, precision, [&](auto type, auto product) {
     using T = decltype(type);
     constexpr Precision kPrecision = decltype(product)::value;
-    using Narrow = Conv3x3<T, kPrecision, 32, kRotated, kPooled>;
-    using Wide = Conv3x3<T, kPrecision, 64, kRotated, kPooled>;
+    using Narrow = Conv3x3<T, kPrecision, kNarrowOutputs, kRotated, kResult>;
+    using Wide = Conv3x3<T, kPrecision, kWideOutputs, kRotated, kResult>;
     args.chunks = (args.channels + Narrow::kChunk - 1) / Narrow::kChunk;
-    if (args.outputs > 32 && Wide::SharedBytes(args.chunks) <= MaxSharedBytes()) {
-      return LaunchConv3x3Kernel<Wide>(args, 64, stream);
+    if (args.outputs > kNarrowOutputs && Wide::SharedBytes(args.chunks) <= MaxSharedBytes()) {
+      return LaunchConv3x3Kernel<Wide>(args, kWideOutputs, stream, blocks);
     }
-    return LaunchConv3x3Kernel<Narrow>(args, 32, stream);
+    return LaunchConv3x3Kernel<Narrow>(args, kNarrowOutputs, stream, blocks);
   });
 }
 

@@ -7,6 +7,7 @@ set(FASTCONV_CUDA_SOURCES
   conv3x3.cu
   conv3x3_pooled.cu
   conv3x3_rotated.cu
+  conv3x3_statistics.cu
   dropout.cu
   epilogue.cu
   filter_grad3x3.cu

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -13,10 +12,8 @@
 #include "cases.h"
 #include "conv2d_cases.h"
 #include "conv2d_harness.h"
-#include "core/reference/batch_norm.h"
 #include "element_types.h"
 #include "expectation.h"
-#include "tolerances.h"
 
 namespace fastconv::testing {
 namespace {
@@ -33,7 +30,6 @@ constexpr const char* kProblems[] = {
     "x=1x5x6x128 filter=3x3x128 padding=same bias",
     "x=1x10x11x32 filter=3x3x16 bias act=relu pool=3x3/2x2:same",
     "x=2x9x10x16 filter=3x3x16 padding=2,1,0,2 act=leaky:0.25",
-    "x=5x12x8x32 filter=3x3x32 padding=same bias statistics",
     "x=0x9x9x16 filter=3x3x16 act=relu",
 };
 
@@ -136,19 +132,6 @@ TEST_P(CudaConv2DTest, Forward) {
                            regime(), expected, outputs.code))
         << "code";
   }
-  if (problem.batch_statistics) {
-    const reference::Statistics exact =
-        reference::BatchStatistics(problem.conv.out_channels, outputs.y);
-    for (int64_t channel = 0; channel < problem.conv.out_channels; ++channel) {
-      const double roundings = kStatisticsRoundings * UnitRoundoff(DataType::kFloat32);
-      const double variance = exact.variance[channel];
-      EXPECT_NEAR(
-          outputs.mean[channel], exact.mean[channel],
-          StoredBound(DataType::kFloat32, exact.mean[channel], roundings * std::sqrt(variance)));
-      EXPECT_NEAR(outputs.variance[channel], variance,
-                  StoredBound(DataType::kFloat32, variance, roundings * variance));
-    }
-  }
 }
 
 TEST_P(CudaConv2DTest, BackwardInput) {
@@ -165,6 +148,38 @@ TEST_P(CudaConv2DTest, BackwardFilter) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DTest,
                          ::testing::Combine(::testing::ValuesIn(kProblems),
+                                            ::testing::ValuesIn(kModes)),
+                         ParamName);
+
+// Blocks have several tiles, parts of tiles and channels are missing.
+constexpr const char* kStatisticsProblems[] = {
+    "x=5x12x8x32 filter=3x3x32 padding=same bias statistics",
+    "x=3x35x19x16 filter=3x3x48 bias statistics",
+    "x=2x37x49x32 filter=3x3x16 padding=same bias statistics",
+};
+
+class CudaConv2DStatisticsTest : public CudaConv2DTest {};
+
+// Means near 0, and a thousand standard deviations away from it.
+TEST_P(CudaConv2DStatisticsTest, MatchExactOnes) {
+  Conv2DScenario scenario = Scenario();
+  const int64_t channels = scenario.problem.conv.out_channels;
+  for (const bool centered : {true, false}) {
+    for (int64_t channel = 0; !centered && channel < channels; ++channel) {
+      scenario.inputs.bias[channel] = 1000.0 * static_cast<double>(channel % 3 - 1);
+    }
+    const Outputs outputs = RunPass(Conv2DPass::kForward, scenario);
+    if (centered) {
+      EXPECT_TRUE(Matches(scenario.expected.forward.y, outputs.y)) << "y";
+    }
+    const StatisticsExpectation exact = ExpectStatistics(channels, outputs.y);
+    EXPECT_TRUE(Matches(exact.mean, outputs.mean)) << "mean";
+    EXPECT_TRUE(Matches(exact.variance, outputs.variance)) << "variance";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DStatisticsTest,
+                         ::testing::Combine(::testing::ValuesIn(kStatisticsProblems),
                                             ::testing::ValuesIn(kModes)),
                          ParamName);
 

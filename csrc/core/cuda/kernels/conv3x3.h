@@ -12,19 +12,21 @@
 
 #include "core/cuda/device/matrix.h"
 #include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/tile_statistics.h"
 #include "core/cuda/kernels/warp_sums.h"
 
 namespace fastconv::cuda {
 
-template <class T, Precision kPrecision, int kOutputs, bool kRotated, bool kPooled>
+template <class T, Precision kPrecision, int kOutputs, bool kRotated, Conv3x3Result kResult>
 struct Conv3x3 {
   using Args = Conv3x3Args;
   using Sums = WarpSums<T, kPrecision, OutputOrder::kInTurn>;
   static constexpr int kTileWarps = kTile / Sums::kRows;
   static constexpr int kThreads = kTileWarps * (kOutputs / Sums::kOutputs) * kWarpSize;
-  static constexpr int kMinBlocks = kOutputs == 32 ? 2 : 1;
-
   static constexpr int kElement = static_cast<int>(sizeof(T));
+  // What shared memory holds of an H200.
+  static constexpr int kMinBlocks = kOutputs > 32 ? 1 : kElement == 4 ? 2 : 3;
+
   static constexpr int kCopyBytes = 16, kCopy = kCopyBytes / kElement;
   static constexpr int kChunkBytes = 64, kChunk = kChunkBytes / kElement;
   static constexpr int kDepth = Sums::Product::kDepth;
@@ -39,13 +41,17 @@ struct Conv3x3 {
   static_assert(kPixelBytes % 16 == 0 && kFilterBytes % 16 == 0, "copies are 16 bytes");
   static_assert(kChunk % kDepth == 0 && kOutputs % Sums::kOutputs == 0, "whole fragments");
 
+  static constexpr bool kStatistics = kResult == Conv3x3Result::kMapAndStatistics;
+  using Statistics = TileStatistics<T, Sums, kOutputs>;
+
   static constexpr int SharedBytes(int chunks) {
-    return 2 * kPixelBytes + (chunks == 1 ? 1 : 2) * kFilterBytes;
+    return SlotBytes(chunks) + (kStatistics ? Statistics::kSharedBytes : 0);
   }
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     Conv3x3 thread(args);
     thread.Tiles();
+    if constexpr (kStatistics) thread.statistics_.StoreSums(args, thread.first_output_);
   }
 
  private:
@@ -56,7 +62,12 @@ struct Conv3x3 {
         shared_(SharedMemory()),
         first_output_(BlockIndex().y * kOutputs),
         warp_row_(WarpIndex() % kTileWarps * Sums::kRows),
-        warp_output_(WarpIndex() / kTileWarps * Sums::kOutputs) {}
+        warp_output_(WarpIndex() / kTileWarps * Sums::kOutputs),
+        statistics_(shared_ + SlotBytes(args.chunks), WarpIndex() % kTileWarps, warp_output_) {}
+
+  static constexpr FASTCONV_HOST_DEVICE int SlotBytes(int chunks) {
+    return 2 * kPixelBytes + (chunks == 1 ? 1 : 2) * kFilterBytes;
+  }
 
   FASTCONV_DEVICE void Tiles() {
     const int first = BlockIndex().x, step = GridSize().x;
@@ -78,9 +89,14 @@ struct Conv3x3 {
         SyncThreads();  // before the slot is filled again
         slot ^= 1;
       }
-      Tile of_warp = TileAt(tile, args_.tile_rows, args_.tile_columns);
-      of_warp.row += warp_row_;
-      sums_.template Store<kPooled>(args_, of_warp, first_output_ + warp_output_);
+      Tile at = TileAt(tile, args_.tile_rows, args_.tile_columns);
+      if constexpr (kStatistics) {
+        statistics_.StoreMap(args_, sums_, at, first_output_, tile == first);
+      } else {
+        constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
+        at.row += warp_row_;
+        sums_.template Store<kPooled>(args_, at, first_output_ + warp_output_);
+      }
     }
   }
 
@@ -155,6 +171,7 @@ struct Conv3x3 {
   const int first_output_;            // of the block
   const int warp_row_, warp_output_;  // in the tile
   Sums sums_;
+  Statistics statistics_;
 };
 
 }  // namespace fastconv::cuda

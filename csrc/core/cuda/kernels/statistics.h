@@ -6,6 +6,7 @@
 #ifndef FASTCONV_CORE_CUDA_KERNELS_STATISTICS_H_
 #define FASTCONV_CORE_CUDA_KERNELS_STATISTICS_H_
 
+#include <cmath>
 #include <cstdint>
 
 #include "core/cuda/kernels/channel_sums.h"
@@ -30,12 +31,16 @@ struct Moments {
   }
 };
 
+// What a block leaves of its samples: their number, a value among them, and the sums of deviations
+// from that and of their squares.
+constexpr int kStatisticsValues = 4;
+
 template <class T, int kVector>
 struct BlockStatistics {
   struct Args {
     Traversal traversal;
     const T* z;
-    float* partials;  // [block][count, mean, squares][channels]
+    float* partials;  // as of MergeStatistics
   };
   static constexpr int kThreads = kTraversalThreads;
   static constexpr int kMinBlocks = 2;
@@ -76,19 +81,21 @@ struct BlockStatistics {
       for (int c = 0; c < kVector; ++c) to->channel[c].Merge(other.channel[c]);
     });
     if (!part.active || part.lane > 0) return;
-    float* to = args.partials + static_cast<int64_t>(BlockIndex().x) * 3 * channels + part.channel;
+    float* to = args.partials +
+                static_cast<int64_t>(BlockIndex().x) * kStatisticsValues * channels + part.channel;
     FASTCONV_UNROLL
     for (int c = 0; c < kVector; ++c) {
       to[c] = mine.channel[c].count;
       to[channels + c] = mine.channel[c].mean;
-      to[2 * channels + c] = mine.channel[c].squares;
+      to[2 * channels + c] = 0;
+      to[3 * channels + c] = mine.channel[c].squares;
     }
   }
 };
 
 struct MergeStatistics {
   struct Args {
-    const float* partials;
+    const float* partials;  // [block][kStatisticsValues][channels]
     int blocks, channels;
     float* mean;
     float* variance;
@@ -107,8 +114,12 @@ struct MergeStatistics {
     const bool active = channel < args.channels;
     Moments<double> mine = {};
     for (int block = slice; active && block < args.blocks; block += kSlices) {
-      const float* from = args.partials + static_cast<int64_t>(block) * 3 * args.channels + channel;
-      mine.Merge({from[0], from[args.channels], from[2 * args.channels]});
+      const float* from =
+          args.partials + static_cast<int64_t>(block) * kStatisticsValues * args.channels + channel;
+      const float count = from[0], shift = from[args.channels];
+      const double sum = from[2 * args.channels], squares = from[3 * args.channels];
+      const double mean = sum / count;
+      mine.Merge({count, shift + mean, squares - sum * mean});
     }
     auto* all = reinterpret_cast<Moments<double>*>(SharedMemory());
     all[ThreadIndex()] = mine;

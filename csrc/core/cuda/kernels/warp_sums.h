@@ -20,7 +20,8 @@ struct Conv3x3Args {
   const void* filter;  // [9][channels][outputs]; rotated: [9][outputs][channels]
   const void* bias;    // [outputs], or null
   void* y;
-  uint8_t* code;  // pooled
+  uint8_t* code;      // pooled
+  float* statistics;  // [block.x][kStatisticsValues][outputs]
   ActivationArgs activation;
   int height, width, channels;
   int out_height, out_width, outputs;  // before pooling
@@ -29,6 +30,9 @@ struct Conv3x3Args {
   int tiles;                           // of all images
   int chunks;
 };
+
+// What comes of the sums.
+enum class Conv3x3Result { kMap, kPooledMap, kMapAndStatistics };
 
 // Which of the 32 channels a column of the products is. A thread has two columns of each eight.
 enum class OutputOrder {
@@ -93,37 +97,55 @@ class WarpSums {
   // Rows from (image, row) on, the tile's columns from `column` on, channels from `output` on.
   template <bool kPooled>
   FASTCONV_DEVICE void Store(const Conv3x3Args& args, const Tile& at, int output) const {
-    output += LaneIndex() % 4 * 8;  // a thread's run
-    const bool present = output < args.outputs;
-    float bias[8];
-    FASTCONV_UNROLL
-    for (int c = 0; c < 8; ++c) bias[c] = 0;
-    if (args.bias != nullptr && present) {
-      LoadValues(static_cast<const T*>(args.bias) + output, bias);
-    }
-    const int column = at.column + Pixel(LaneIndex() / 4);
     if constexpr (kPooled) {
+      output += LaneIndex() % 4 * 8;
+      float bias[8];
+      LoadBias(args, output, bias);
+      const int column = at.column + Pixel(LaneIndex() / 4);
       FASTCONV_UNROLL
       for (int i = 0; i < kRows; i += 2) {
-        StorePooled(args, at.image, (at.row + i) / 2, column / 2, output, present, bias, i);
+        StorePooled(args, at.image, (at.row + i) / 2, column / 2, output, bias, i);
       }
     } else {
+      ForEachPixel(args, at, output, [&](int64_t offset, const float(&v)[8]) {
+        StoreValues(v, static_cast<T*>(args.y) + offset);
+      });
+    }
+  }
+
+  // body(offset in y, values) for those of a thread's pixels, of 8 channels each, that lie on the
+  // map. Called by whole warps.
+  template <class Body>
+  FASTCONV_DEVICE void ForEachPixel(const Conv3x3Args& args, const Tile& at, int output,
+                                    const Body& body) const {
+    output += LaneIndex() % 4 * 8;
+    float bias[8];
+    LoadBias(args, output, bias);
+    const int column = at.column + Pixel(LaneIndex() / 4);
+    FASTCONV_UNROLL
+    for (int i = 0; i < kRows; ++i) {
       FASTCONV_UNROLL
-      for (int i = 0; i < kRows; ++i) {
-        FASTCONV_UNROLL
-        for (int neighbour = 0; neighbour < 2; ++neighbour) {
-          float v[8];
-          Values(args.activation, i, neighbour, bias, v);
-          const int h = at.row + i, w = column ^ neighbour;
-          if (!present || h >= args.out_height || w >= args.out_width) continue;
-          const int64_t pixel = (at.image * args.out_height + h) * args.out_width + w;
-          StoreValues(v, static_cast<T*>(args.y) + pixel * args.outputs + output);
-        }
+      for (int neighbour = 0; neighbour < 2; ++neighbour) {
+        float v[8];
+        Values(args.activation, i, neighbour, bias, v);
+        const int h = at.row + i, w = column ^ neighbour;
+        if (output >= args.outputs || h >= args.out_height || w >= args.out_width) continue;
+        const int64_t pixel = (at.image * args.out_height + h) * args.out_width + w;
+        body(pixel * args.outputs + output, v);
       }
     }
   }
 
  private:
+  // Of a thread's run of channels.
+  static FASTCONV_DEVICE void LoadBias(const Conv3x3Args& args, int output, float (&bias)[8]) {
+    FASTCONV_UNROLL
+    for (int c = 0; c < 8; ++c) bias[c] = 0;
+    if (args.bias != nullptr && output < args.outputs) {
+      LoadValues(static_cast<const T*>(args.bias) + output, bias);
+    }
+  }
+
   // Eight channels of a pixel, behind bias and activation. Called by whole warps.
   FASTCONV_DEVICE void Values(const ActivationArgs& activation, int i, int neighbour,
                               const float (&bias)[8], float (&v)[8]) const {
@@ -143,7 +165,7 @@ class WarpSums {
   // Rows i and i + 1 of the warp. The neighbours of a pixel on the right are on its left for half
   // of the threads.
   FASTCONV_DEVICE void StorePooled(const Conv3x3Args& args, int64_t image, int row, int column,
-                                   int output, bool present, const float (&bias)[8], int i) const {
+                                   int output, const float (&bias)[8], int i) const {
     const bool odd = Pixel(LaneIndex() / 4) % 2 != 0;
     PooledCell<8> cell(0);
     FASTCONV_UNROLL
@@ -158,7 +180,7 @@ class WarpSums {
       }
     }
     const int height = args.out_height / 2, width = args.out_width / 2;
-    if (!present || row >= height || column >= width) return;
+    if (output >= args.outputs || row >= height || column >= width) return;
     const int64_t at = ((image * height + row) * width + column) * args.outputs + output;
     int code[8];
     FASTCONV_UNROLL
