@@ -86,19 +86,16 @@ def maps(activations, max_maps=MAX_MAPS):
     """
     height, width, channels = activations.maps.shape
     drawn = activations.maps[..., :max_maps]
-    figure, axes = _tiles(
+    shown = f"the first {max_maps} of {channels}" if channels > max_maps else str(channels)
+    return _tiles(
+        f"{activations.layer}, {activations.stage}\n{shown} maps of {height}x{width},\n"
+        "each from its least (dark) to its greatest value (bright)",
         [
             (f"{index}: {tile.min():.2g} to {tile.max():.2g}", tile)
             for index, tile in enumerate(np.moveaxis(drawn, 2, 0))
         ],
         cmap="viridis",
     )
-    shown = f"the first {max_maps} of {channels}" if channels > max_maps else str(channels)
-    axes.set_title(
-        f"{activations.layer}, {activations.stage}\n{shown} maps of {height}x{width},\n"
-        "each from its least (dark) to its greatest value (bright)"
-    )
-    return figure
 
 
 def filters(layer, kernel):
@@ -115,14 +112,13 @@ def filters(layer, kernel):
     """
     rows, columns, channels, count = kernel.shape
     colors = 0.5 + 0.5 * kernel / max(np.abs(kernel).max(), np.finfo("float32").tiny)
-    figure, axes = _tiles(
+    return _tiles(
+        f"{layer}: {count} filters of {rows}x{columns}x{channels}, middle grey is zero",
         [(str(index), _as_shown(tile)) for index, tile in enumerate(np.moveaxis(colors, 3, 0))],
         cmap="gray",
         vmin=0,
         vmax=1,
     )
-    axes.set_title(f"{layer}: {count} filters of {rows}x{columns}x{channels}, middle grey is zero")
-    return figure
 
 
 def channels(image):
@@ -149,8 +145,8 @@ def channels(image):
     return figure
 
 
-def _tiles(tiles, **style):
-    """Returns a figure with its axes of pictures side by side, of pairs of a title and an array.
+def _tiles(title, tiles, **style):
+    """Returns a figure of titled pictures side by side, of pairs of a title and an array.
 
     All are in one axes: one for each would take a second per picture to lay out.
     """
@@ -158,17 +154,19 @@ def _tiles(tiles, **style):
     rows = math.ceil(len(tiles) / columns)
     height, width = tiles[0][1].shape[:2]
     pitch_x, pitch_y = 1.1, height / width + 0.25  # a tile is 1 wide; its title needs 0.2
-    figure = plots.new_figure(1.2 * pitch_x * columns, 1.2 * pitch_y * rows + 0.7)
+    above = 0.2 * (1 + len(title.splitlines()))  # inches: a line, or the margins, take 0.2
+    figure = plots.new_figure(1.2 * pitch_x * columns, 1.2 * pitch_y * rows + above)
     axes = figure.subplots()
     axes.set_axis_off()
-    for index, (title, tile) in enumerate(tiles):
+    axes.set_title(title)
+    for index, (name, tile) in enumerate(tiles):
         row, column = divmod(index, columns)
         left, bottom = column * pitch_x, (row + 1) * pitch_y
         top = bottom - height / width
         axes.imshow(tile, extent=(left, left + 1, bottom, top), **style)
-        axes.text(left + 0.5, top - 0.04, title, ha="center", va="bottom", fontsize="x-small")
-    axes.set(xlim=(0, columns * pitch_x - 0.1), ylim=(rows * pitch_y, 0), aspect="equal")
-    return figure, axes
+        axes.text(left + 0.5, top - 0.04, name, ha="center", va="bottom", fontsize="x-small")
+    axes.set(xlim=(0, columns * pitch_x - 0.1), ylim=(rows * pitch_y, 0), aspect="equal", anchor="S")
+    return figure
 
 
 def _empty_grid(figure, rows, columns):

@@ -103,6 +103,18 @@ def test_tiles_do_not_overlap(count):
             assert left >= other[1] or right <= other[0] or top >= other[2]
 
 
+@pytest.mark.parametrize("count", [1, 16, 32, 64])
+def test_titles_lie_within_the_picture(count):
+    for figure in (
+        figures.maps(ActivationMaps("fused_conv2d", "pooling", np.ones((30, 30, count)))),
+        figures.filters("fused_conv2d", np.ones((3, 3, 3, count))),
+    ):
+        figure.canvas.draw()
+        left, bottom, right, top = figure.axes[0].title.get_window_extent().extents
+        assert 0 < left < right < figure.bbox.width
+        assert 0 < bottom < top < figure.bbox.height
+
+
 def test_filters_share_a_scale_around_grey():
     kernel = np.zeros((1, 2, 3, 2), "float32")
     kernel[0, 0, :, 0], kernel[0, 1, :, 1] = (2, -2, 0), (1, 0, -1)
