@@ -1,22 +1,15 @@
 """What the commands' parsers share: one-line errors and the types of arguments."""
 
 import argparse
-import sys
 
-USAGE_ERROR = 2
+from fastconv_command import report_error
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the whole usage."""
 
     def error(self, message):
-        print_error(f"{message} (see `{self.prog} --help`)")
-        self.exit(USAGE_ERROR)
-
-
-def print_error(error):
-    """Prints an error in one line."""
-    print(f"fastconv: error: {' '.join(str(error).split())}", file=sys.stderr)
+        self.exit(report_error(f"{message} (see `{self.prog} --help`)"))
 
 
 def positive(text):

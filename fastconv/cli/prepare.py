@@ -2,7 +2,7 @@
 
 import argparse
 
-from fastconv.cli.arguments import not_negative
+from fastconv.cli.arguments import not_negative, number
 
 
 def add_parser(commands):
@@ -21,7 +21,7 @@ def add_parser(commands):
     parser.add_argument("output", metavar="OUTPUT", help="folder to make")
     parser.add_argument(
         "--test-fraction",
-        type=float,
+        type=number,
         metavar="SHARE",
         help="share of the images of every class for the test split, such as 0.2",
     )

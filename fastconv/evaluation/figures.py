@@ -165,7 +165,8 @@ def _tiles(title, tiles, **style):
         top = bottom - height / width
         axes.imshow(tile, extent=(left, left + 1, bottom, top), **style)
         axes.text(left + 0.5, top - 0.04, name, ha="center", va="bottom", fontsize="x-small")
-    axes.set(xlim=(0, columns * pitch_x - 0.1), ylim=(rows * pitch_y, 0), aspect="equal", anchor="S")
+    axes.set(xlim=(0, columns * pitch_x - 0.1), ylim=(rows * pitch_y, 0))
+    axes.set(aspect="equal", anchor="S")
     return figure
 
 

@@ -37,6 +37,11 @@ def test_the_command_is_safe_to_repeat(images, tmp_path, capsys):
     assert "test_fraction was 0.2 and is 0.5" in refusal(capsys, *arguments, 0.5)
 
 
+def test_a_share_must_be_a_number(images, tmp_path, capsys):
+    line = refusal(capsys, "prepare", images, tmp_path / "out", "--test-fraction", "half")
+    assert "--test-fraction: must be a number, not 'half'" in line
+
+
 def test_an_interrupt_says_how_to_go_on(images, tmp_path, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
