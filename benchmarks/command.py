@@ -1,10 +1,9 @@
-"""The command line of a part: its options, the instruction set, the files it leaves."""
+"""The command line of a part: its options, the device, the files it leaves."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 import shlex
 import sys
@@ -13,20 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import harness, machine, report
+from fastconv.errors import InputError
 
 DEFAULT_OUTPUT = pathlib.Path("build/benchmarks")
 SYSTEMS = ("cifar10", "fruits360", "food101", "catsdogs", "vgg16")
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 _QUICK = {"systems": ["cifar10", "catsdogs"], "rounds": 3, "budget": 0, "steps": 1}
-_FULL = {"systems": list(SYSTEMS), "rounds": 21, "budget": 20}
-
-# Caps fastconv, oneDNN (TensorFlow's and PyTorch's), XLA and PyTorch's own kernels alike.
-_ISA_ENVIRONMENT = {
-    "avx2": {
-        "FASTCONV_MAX_ISA": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
-        "ATEN_CPU_CAPABILITY": "avx2",
-    }
+_FULL = {
+    "cpu": {
+        "systems": list(SYSTEMS),
+        "rounds": 21,
+        "budget": 20,
+        "dtype_policy": ["float32"],
+    },
+    "gpu": {
+        "systems": list(SYSTEMS),
+        "rounds": 21,
+        "budget": 5,
+        "batch": [32, 256],
+        "dtype_policy": ["float32", "mixed_bfloat16"],
+    },
 }
 
 
@@ -40,7 +45,8 @@ class Part:
         measure: Takes the options and returns the results, plain data.
         markdown: Takes the results and returns their tables.
         plot: Takes the results and the path of a picture to write.
-        defaults: Options that differ from the other parts' defaults.
+        defaults: By device, options that differ from the other parts' defaults. A part runs on
+            these devices alone.
         add_options: Adds the part's own options to a parser.
     """
 
@@ -49,7 +55,7 @@ class Part:
     measure: Callable[[argparse.Namespace], Any]
     markdown: Callable[[Any], str]
     plot: Callable[[Any, pathlib.Path], None]
-    defaults: dict[str, Any] = None
+    defaults: dict[str, dict[str, Any]]
     add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None
 
     def run(self, arguments=None):
@@ -62,15 +68,26 @@ class Part:
         add_common_options(parser)
         self.add_options(parser)
         options = parser.parse_args(arguments)
-        cap_isa(options.isa)
-        defaults = _QUICK if options.quick else {**_FULL, **(self.defaults or {})}
-        for name, value in defaults.items():
+        try:
+            self._run(options)
+        except InputError as error:
+            parser.exit(2, f"{parser.prog}: error: {error}\n")
+
+    def _run(self, options):
+        if options.device not in self.defaults:
+            raise InputError(
+                f"{self.name} measures what only a CPU has: leave --device out. "
+                f"Received: --device {options.device}"
+            )
+        machine.use(machine.environment(options.device, options.isa))
+        defaults = {**_FULL[options.device], **self.defaults[options.device]}
+        for name, value in {**defaults, **(_QUICK if options.quick else {})}.items():
             if getattr(options, name) is None:
                 setattr(options, name, value)
         record = {
             "benchmark": self.name,
             "command": shlex.join(["python", *sys.orig_argv[1:]]),
-            "machine": machine.describe(),
+            "machine": machine.describe(options.device),
             "options": {
                 name: str(value) if isinstance(value, pathlib.Path) else value
                 for name, value in vars(options).items()
@@ -91,7 +108,19 @@ def add_common_options(parser):
     parser.add_argument(
         "--systems", nargs="+", choices=SYSTEMS, help="documented systems (default: all)"
     )
-    parser.add_argument("--batch", type=count, help="images per step (default: the system's)")
+    parser.add_argument(
+        "--device",
+        choices=_FULL,
+        default="cpu",
+        help="measure on the CPU, also where there is a GPU, or on the first GPU (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--batch",
+        nargs="+",
+        type=count,
+        help="images per step, one number or several (default: the part's, or the system's)",
+    )
     parser.add_argument("--rounds", type=count, help="most rounds to time (default: the part's)")
     parser.add_argument(
         "--budget",
@@ -113,14 +142,14 @@ def add_common_options(parser):
     )
     parser.add_argument(
         "--isa",
-        choices=_ISA_ENVIRONMENT,
+        choices=machine.ISAS,
         help="cap the instruction set of fastconv and of the libraries it is compared with",
     )
     parser.add_argument(
         "--dtype-policy",
-        choices=("float32", "mixed_bfloat16", "mixed_float16", "float64"),
-        default="float32",
-        help="Keras dtype policy (default: %(default)s)",
+        nargs="+",
+        choices=POLICIES,
+        help="Keras dtype policies (default: float32; on a GPU mixed_bfloat16, too)",
     )
     parser.add_argument(
         "--output",
@@ -139,13 +168,12 @@ def count(text):
     return value
 
 
-def cap_isa(isa):
-    """Starts this process again where the libraries, already loaded, would ignore the cap."""
-    environment = _ISA_ENVIRONMENT.get(isa, {})
-    if any(os.environ.get(name) != value for name, value in environment.items()):
-        os.environ.update(environment)
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+def positive(text):
+    """Parses a number above 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
+    return value
 
 
 def progress(line):

@@ -9,7 +9,9 @@ import keras
 from benchmarks import command, harness, report, systems
 from fastconv import models
 
+_STOCK = ("stock plain", "stock XLA")
 RATIOS = (
+    ("stock better", "fastconv default"),
     ("stock plain", "fastconv default"),
     ("stock default", "fastconv default"),
     ("stock XLA", "fastconv default"),
@@ -22,12 +24,10 @@ RATIOS = (
     ("stock XLA, grouped", "fastconv, one program"),
     ("stock, one program", "fastconv, one program"),
 )
-# The first traces and compiles, the second lets the allocators settle.
-WARM_UP_STEPS = 2
 
 
 def measure(options, make_step, torch_step, steps_per_execution=None):
-    """Times all variants of every system.
+    """Times all variants of every setting.
 
     Args:
         options: the command line's.
@@ -37,15 +37,15 @@ def measure(options, make_step, torch_step, steps_per_execution=None):
 
     Returns:
         Dict of `torch`, PyTorch's version or why it is absent, `steps_per_execution`, and the
-        systems' results.
+        settings' results.
     """
-    keras.config.set_dtype_policy(options.dtype_policy)
     torch_systems, torch_note = _torch(options)
     results = []
-    for name in options.systems:
+    for name, size, policy in systems.settings(options):
+        setting = {"system": name, "batch": size, "dtype_policy": policy}
+        command.progress(report.label(setting))
+        keras.config.set_dtype_policy(policy)
         system = models.SYSTEMS[name]
-        size = options.batch or system.batch_size
-        command.progress(f"{name}, batches of {size}, {options.dtype_policy}")
         steps, defaults = systems.variants(system, size, make_step)
         if torch_systems:
             steps["PyTorch"] = getattr(torch_systems, torch_step)(
@@ -60,30 +60,37 @@ def measure(options, make_step, torch_step, steps_per_execution=None):
             {**steps, **grouped},
             options.rounds,
             options.steps,
-            WARM_UP_STEPS,
+            harness.WARM_UP_STEPS[options.device],
             options.budget,
             command.progress,
         )
         for variant in grouped:
             seconds[variant] = [value / steps_per_execution for value in seconds[variant]]
-        results.append({"system": name, "batch": size, **summarise(seconds, defaults)})
+        results.append({**setting, **summarise(seconds, defaults)})
+        medians = {name: f"{s['median']:.3g} s" for name, s in results[-1]["summaries"].items()}
+        command.progress(f"medians: {medians}")  # what a run that is stopped leaves
     return {"torch": torch_note, "steps_per_execution": steps_per_execution, "systems": results}
 
 
 def summarise(seconds, defaults):
     """Returns times and ratios with their statistics; `defaults` resolves "default"."""
+    summaries = {
+        name: harness.record(harness.Summary.of(values)) for name, values in seconds.items()
+    }
+    stock = [name for name in _STOCK if name in seconds]
+    better = min(stock, key=lambda name: summaries[name]["median"])
+    chosen = {**defaults, "stock better": better}
     ratios = {}
     for slow, fast in RATIOS:
-        measured = [defaults.get(name, name) for name in (slow, fast)]
+        measured = [chosen.get(name, name) for name in (slow, fast)]
         if all(name in seconds for name in measured):
             ratio = harness.Ratio.of(*(seconds[name] for name in measured))
             ratios[f"{slow} / {fast}"] = harness.record(ratio)
     return {
         "defaults": defaults,
+        "stock_better": better,
         "seconds_per_step": seconds,
-        "summaries": {
-            name: harness.record(harness.Summary.of(values)) for name, values in seconds.items()
-        },
+        "summaries": summaries,
         "ratios": ratios,
     }
 
@@ -91,8 +98,8 @@ def summarise(seconds, defaults):
 def _torch(options):
     if importlib.util.find_spec("torch") is None:
         return None, "PyTorch is not installed: its row is absent."
-    if options.dtype_policy != "float32":
-        return None, "PyTorch is measured in float32 only: its row is absent."
+    if options.device != "cpu" or options.dtype_policy != ["float32"]:
+        return None, "PyTorch is measured on a CPU in float32 only: its row is absent."
     from benchmarks import torch_systems
 
     return torch_systems, f"PyTorch {torch_systems.VERSION}, eager, channels_last."
@@ -103,10 +110,10 @@ def markdown(results):
     rows = results["systems"]
     names = list(rows[0]["summaries"])
     times = report.table(
-        ["system, batch", "rounds", *(f"{name}, ms" for name in names)],
+        ["system, batch, policy", "rounds", *(f"{name}, ms" for name in names)],
         [
             [
-                _label(row),
+                report.label(row),
                 str(len(row["seconds_per_step"][names[0]])),
                 *(report.milliseconds(row["summaries"][name]) for name in names),
             ]
@@ -115,10 +122,10 @@ def markdown(results):
     )
     pairs = list(rows[0]["ratios"])
     ratios = report.table(
-        ["system, batch", *pairs],
+        ["system, batch, policy", *pairs],
         [
             *(
-                [_label(row), *(report.ratio(row["ratios"][pair]) for pair in pairs)]
+                [report.label(row), *(report.ratio(row["ratios"][pair]) for pair in pairs)]
                 for row in rows
             ),
             [
@@ -141,17 +148,14 @@ def markdown(results):
         f"{times}\n"
         "Ratios of times, above 1 where the second is faster, with an interval for the median:\n\n"
         f"{ratios}\n"
-        f"Keras's default: {', '.join(chosen)}. {results['torch']}{grouped_note}\n"
+        f'Keras\'s default: {", ".join(chosen)}. "stock better" is the faster of '
+        f"{' and '.join(_STOCK)}, by their medians. {results['torch']}{grouped_note}\n"
     )
 
 
 def geometric_means(rows, pairs):
-    """Returns the means over the systems of the median ratios."""
+    """Returns the means over the rows of the median ratios."""
     return {
         pair: harness.geometric_mean([row["ratios"][pair]["median"] for row in rows])
         for pair in pairs
     }
-
-
-def _label(row):
-    return f"{row['system']}, {row['batch']}"

@@ -17,6 +17,9 @@ import numpy as np
 CONFIDENCE = 0.95
 # The smallest number of rounds with intervals of that confidence.
 FEWEST_ROUNDS = 6
+# Of each variant: the first traces and compiles, others let the allocators settle and a GPU's clock
+# rise.
+WARM_UP_STEPS = {"cpu": 2, "gpu": 20}
 # A turn this long makes the clock and the caches that other variants left behind matter little.
 TURN_SECONDS = 0.06
 

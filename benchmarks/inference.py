@@ -13,6 +13,7 @@ PART = command.Part(
     measure=lambda options: comparison.measure(options, systems.prediction_step, "prediction_step"),
     markdown=comparison.markdown,
     plot=lambda results, path: plots.speed_ups(results, path, "prediction"),
+    defaults={"cpu": {}, "gpu": {}},
 )
 
 if __name__ == "__main__":

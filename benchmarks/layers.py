@@ -1,15 +1,17 @@
 """Times single convolutions: fastconv's ops against TensorFlow's, forward and both gradients.
 
-The convolutions are those of the documented systems at their batch sizes, each shape once, and
-those of layers.txt. "forward" is the bare convolution, "block" the convolution with bias and
-relu; "input gradient" and "filter gradient" are the gradients of the bare convolution, each
-alone. All run in `tf.function` without XLA, in turn. A step computes a small convolution several
-times, each on tensors of its own and after the one before, as a model's layers do: calling the
-function and waking its threads would be a large part of the time otherwise. GFLOP/s count the
-multiplications and additions of the definition, whatever the algorithm does: Winograd's needs
-fewer, so that its share of the roofline can exceed 100 %. The roofline is the lesser of the speed
-of a large matrix product in the tensors' type and of the copying speed times the operations per
-byte of the tensors; both are measured first.
+The convolutions are those of the documented systems at their batch sizes (on a GPU 256), each
+shape once, and those of layers.txt. "forward" is the bare convolution, "block" the convolution with
+bias and relu, "pooled block" that with bias, leaky relu and 2x2 max pooling; "input gradient" and
+"filter gradient" are the gradients of the bare convolution, each alone. All run in `tf.function`
+without XLA, in turn. A step computes a small convolution several times, each on tensors of its own
+and after the one before, as a model's layers do: calling the function and waking its threads would
+be a large part of the time otherwise. GFLOP/s count the multiplications and additions of the
+definition, whatever the algorithm does: Winograd's needs fewer, so that its share of the roofline
+can exceed 100 %. The roofline is the lesser of the speed of a large matrix product in the tensors'
+type and of the copying speed times the operations per byte of the tensors that a pass must read and
+write; both are measured first unless they are given. In other words, the share of the roofline is
+the least possible time, for the operations or for the bytes, over the measured one.
 """
 
 from __future__ import annotations
@@ -21,22 +23,23 @@ import pathlib
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from benchmarks import command, harness, machine, plots, report
 from fastconv import models, ops
+from fastconv.errors import InputError
 
 LISTED = pathlib.Path(__file__).with_name("layers.txt")
-PASSES = ("forward", "block", "input gradient", "filter gradient")
-WARM_UP_STEPS = 2
-# A step is that long, some ten milliseconds of two cores, or computes that many convolutions.
-FLOPS_OF_STEP = 2e9
+PASSES = ("forward", "block", "pooled block", "input gradient", "filter gradient")
+# A step has so many operations, some milliseconds' worth, or computes that many convolutions.
+FLOPS_OF_STEP = {"cpu": 2e9, "gpu": 2e12}
 MOST_REPEATS = 16
+_SLOPE = 0.2
 _HEADER = (
-    "convolution",
+    "convolution, type",
     "systems",
     "rounds",
+    "limit, ms",
     "stock, ms",
     "fastconv, ms",
     "stock / fastconv",
@@ -75,12 +78,18 @@ class Convolution(NamedTuple):
     @property
     def flops(self):
         """Operations of each of the three passes, zeros of the padding included."""
-        return 2 * np.prod(self.y_shape).item() * self.kernel_size**2 * self.channels
+        return 2 * math.prod(self.y_shape) * self.kernel_size**2 * self.channels
 
-    def bytes(self, itemsize):
-        """Size of the three tensors, of which each pass reads two and writes one."""
-        shapes = (self.x_shape, self.filter_shape, self.y_shape)
-        return itemsize * sum(np.prod(shape).item() for shape in shapes)
+    def bytes(self, itemsize, pooled=False):
+        """Size of the three tensors, of which each pass reads two and writes one.
+
+        Args:
+            itemsize: int, bytes of an element.
+            pooled: whether 2x2 maxima are written instead of the result.
+        """
+        batch, height, width, filters = self.y_shape
+        y_shape = (batch, height // 2, width // 2, filters) if pooled else self.y_shape
+        return itemsize * sum(map(math.prod, (self.x_shape, self.filter_shape, y_shape)))
 
     def __str__(self):
         return (
@@ -127,27 +136,27 @@ def selected(options):
     found = {}
     for name in options.systems:
         system = models.SYSTEMS[name]
-        for convolution in convolutions_of(system, options.batch or system.batch_size):
-            found.setdefault(convolution, []).append(name)
+        for batch in options.batch or [system.batch_size]:
+            for convolution in convolutions_of(system, batch):
+                found.setdefault(convolution, []).append(name)
     # The list has batch sizes of its own.
     for convolution in [] if options.batch or options.quick else listed_convolutions():
         found.setdefault(convolution, [])
     return {convolution: sorted(set(names)) for convolution, names in found.items()}
 
 
-def repeats(convolution):
+def repeats(convolution, device):
     """Returns how many times a step computes a convolution."""
-    return min(MOST_REPEATS, math.ceil(FLOPS_OF_STEP / convolution.flops))
+    return min(MOST_REPEATS, math.ceil(FLOPS_OF_STEP[device] / convolution.flops))
 
 
-def steps(convolution, dtype):
-    """Returns, by pass, the steps of stock and of fastconv; `repeats` tells how many times each."""
-    rng = np.random.default_rng(0)
+def steps(convolution, dtype, repeats):
+    """Returns, by pass, the steps of stock and of fastconv, each of so many repetitions."""
 
     def tensors(shape):
         return [
-            tf.constant(rng.standard_normal(shape, dtype="float32").astype(dtype.as_numpy_dtype))
-            for _ in range(repeats(convolution))
+            tf.cast(tf.random.stateless_normal(shape, (0, index)), dtype)
+            for index in range(repeats)
         ]
 
     x, filter, dy = (
@@ -178,6 +187,25 @@ def steps(convolution, dtype):
             ),
             "fastconv": _step(
                 lambda x, f, b: ops.fused_conv2d(x, f, b, activation="relu", **fast),
+                *(x, filter, bias),
+            ),
+        },
+        "pooled block": {
+            "stock": _step(
+                lambda x, f, b: tf.nn.max_pool2d(
+                    tf.nn.leaky_relu(tf.nn.bias_add(tf.nn.conv2d(x, f, **stock), b), alpha=_SLOPE),
+                    *(2, 2, "VALID"),
+                ),
+                *(x, filter, bias),
+            ),
+            "fastconv": _step(
+                lambda x, f, b: ops.fused_conv2d(
+                    *(x, f, b),
+                    activation="leaky_relu",
+                    negative_slope=_SLOPE,
+                    pool_size=2,
+                    **fast,
+                ),
                 *(x, filter, bias),
             ),
         },
@@ -223,38 +251,68 @@ def _step(function, *tensors):
 
 
 def measure(options):
-    """Times every convolution; see the module's text."""
-    dtype = tf.as_dtype(_DTYPES.get(options.dtype_policy, options.dtype_policy))
-    limits = machine.limits(dtype.name)
-    results = []
-    for convolution, names in selected(options).items():
-        command.progress(str(convolution))
-        operations = convolution.flops
-        roof = min(
-            limits["flops"], limits["bandwidth"] * operations / convolution.bytes(dtype.size)
+    """Times every convolution in every type; see the module's text."""
+    if options.peak and len(options.peak) != len(options.dtype_policy):
+        raise InputError(
+            "--peak takes as many numbers as there are dtype policies: "
+            f"{', '.join(options.dtype_policy)}. Received: {options.peak}"
         )
-        passes = {}
-        for name, variants in steps(convolution, dtype).items():
-            seconds = harness.interleave(
-                variants, options.rounds, options.steps, WARM_UP_STEPS, options.budget
+    layers, limits = [], {}
+    for index, policy in enumerate(options.dtype_policy):
+        dtype = tf.as_dtype(_DTYPES.get(policy, policy))
+        limits[dtype.name] = ceilings(options, index, dtype)
+        for convolution, names in selected(options).items():
+            command.progress(f"{convolution}, {dtype.name}")
+            layers.append(
+                {
+                    "convolution": str(convolution),
+                    **convolution._asdict(),
+                    "dtype": dtype.name,
+                    "systems": names,
+                    "listed": convolution in listed_convolutions(),
+                    "flops": convolution.flops,
+                    "passes": _passes(convolution, dtype, limits[dtype.name], options),
+                }
             )
-            each = {
-                variant: [value / repeats(convolution) for value in values]
-                for variant, values in seconds.items()
-            }
-            passes[name] = summarise(each, operations, roof)
-        results.append(
-            {
-                "convolution": str(convolution),
-                **convolution._asdict(),
-                "systems": names,
-                "listed": convolution in listed_convolutions(),
-                "flops": operations,
-                "roof": roof,
-                "passes": passes,
-            }
+    return {"limits": limits, "layers": layers}
+
+
+def _passes(convolution, dtype, limits, options):
+    number = repeats(convolution, options.device)
+    passes = {}
+    for name, variants in steps(convolution, dtype, number).items():
+        seconds = harness.interleave(
+            variants,
+            options.rounds,
+            options.steps,
+            harness.WARM_UP_STEPS[options.device],
+            options.budget,
         )
-    return {"limits": limits, "dtype": dtype.name, "layers": results}
+        each = {
+            variant: [value / number for value in values] for variant, values in seconds.items()
+        }
+        size = convolution.bytes(dtype.size, pooled=name == "pooled block")
+        roof = min(limits["flops"], limits["bandwidth"] * convolution.flops / size)
+        passes[name] = summarise(each, convolution.flops, roof)
+    return passes
+
+
+def ceilings(options, index, dtype):
+    """Returns the limits of a type: what the options give, else what is measured.
+
+    Args:
+        options: the command line's.
+        index: int, which of the dtype policies has the type.
+        dtype: `tf.DType`.
+    """
+    given = {
+        "flops": options.peak and 1e12 * options.peak[index],
+        "bandwidth": options.bandwidth and 1e9 * options.bandwidth,
+    }
+    if all(given.values()):
+        return given
+    measured = machine.limits(dtype.name, options.device)
+    return {name: given[name] or measured[name] for name in given}
 
 
 def summarise(seconds, operations, roof):
@@ -265,6 +323,8 @@ def summarise(seconds, operations, roof):
         "seconds": seconds,
         "summaries": {name: dataclasses.asdict(value) for name, value in summaries.items()},
         "ratio": harness.record(harness.Ratio.of(seconds["stock"], seconds["fastconv"])),
+        "roof": roof,
+        "limit": operations / roof,
         "flops_per_second": speeds,
         "share_of_roof": {name: speed / roof for name, speed in speeds.items()},
     }
@@ -272,11 +332,13 @@ def summarise(seconds, operations, roof):
 
 def markdown(results):
     """Returns a table per pass, and one of geometric means."""
-    limits, rows = results["limits"], results["layers"]
-    text = (
-        f"Measured limits: {limits['flops'] / 1e9:.0f} GFLOP/s (matrix product), "
-        f"{limits['bandwidth'] / 1e9:.1f} GB/s (copy). Tensors of {results['dtype']}.\n\n"
+    rows = results["layers"]
+    text = "\n".join(
+        f"Limits in {dtype}: {limits['flops'] / 1e9:.0f} GFLOP/s (matrix product), "
+        f"{limits['bandwidth'] / 1e9:.1f} GB/s (copy)."
+        for dtype, limits in results["limits"].items()
     )
+    text += "\n\n"
     means = []
     for name in PASSES:
         text += f"## {name}\n\n" + report.table(
@@ -284,7 +346,10 @@ def markdown(results):
             [_row(row, row["passes"][name]) for row in rows],
         )
         text += "\n"
-        means.append([name, *(_mean(chosen, name) for chosen in (rows, _listed(rows, name)))])
+        for dtype in results["limits"]:
+            of_type = [row for row in rows if row["dtype"] == dtype]
+            chosen = (of_type, _listed(of_type, name))
+            means.append([f"{name}, {dtype}", *(_mean(layers, name) for layers in chosen)])
     return (
         text
         + "## Geometric means of stock / fastconv\n\n"
@@ -305,14 +370,31 @@ def _mean(rows, name):
 def _row(row, measured):
     names = ("stock", "fastconv")
     return [
-        row["convolution"],
+        f"{row['convolution']}, {row['dtype']}",
         ", ".join(row["systems"]) or "layers.txt",
         str(len(measured["seconds"]["stock"])),
+        f"{1e3 * measured['limit']:.3g}",
         *(report.milliseconds(measured["summaries"][name]) for name in names),
         report.ratio(measured["ratio"]),
         *(f"{measured['flops_per_second'][name] / 1e9:.0f}" for name in names),
         *(f"{measured['share_of_roof'][name]:.0%}" for name in names),
     ]
+
+
+def _add_options(parser):
+    parser.add_argument(
+        "--peak",
+        nargs="+",
+        type=command.positive,
+        metavar="TFLOPS",
+        help="most operations per second, one number per dtype policy (default: measured)",
+    )
+    parser.add_argument(
+        "--bandwidth",
+        type=command.positive,
+        metavar="GBS",
+        help="most bytes per second to and from memory (default: measured)",
+    )
 
 
 PART = command.Part(
@@ -321,7 +403,8 @@ PART = command.Part(
     measure=measure,
     markdown=markdown,
     plot=lambda results, path: plots.rooflines(results["layers"], PASSES, path),
-    defaults={"budget": 1},
+    defaults={"cpu": {"budget": 1}, "gpu": {"budget": 0.5, "batch": [256]}},
+    add_options=_add_options,
 )
 
 if __name__ == "__main__":

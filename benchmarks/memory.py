@@ -7,11 +7,17 @@ the largest resident size (`/proc/self/clear_refs`) and trains on whole batches.
 grown by is the step's memory: the batch as a tensor, all results, gradients, scratch buffers and
 what the allocator keeps of them. Resident sizes count pages that were touched, whoever allocated
 them.
+
+On a GPU, all runs in one process, with or without XLA as Keras chooses by itself, and TensorFlow's
+allocator keeps the record (`tf.config.experimental.get_memory_info`). The step before those that
+are counted is on a whole batch, so that nothing is tried out any more, and what is allocated after
+it is taken for the weights and the optimizer.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import pathlib
 import statistics
@@ -20,10 +26,11 @@ from benchmarks import command, harness, plots, report, subprocesses
 
 BUILDS = ("stock", "fastconv")
 _RESET_PEAK = "5"
+_GPU = "GPU:0"
 
 
-def peak(system, backend, batch, dtype_policy, steps):
-    """Returns the sizes in bytes; runs in a process of its own.
+def peak(system, backend, batch, dtype_policy, steps, device):
+    """Returns the sizes in bytes; runs in a process of its own on a CPU.
 
     Args:
         system: name of a documented system.
@@ -31,9 +38,10 @@ def peak(system, backend, batch, dtype_policy, steps):
         batch: images per step.
         dtype_policy: Keras's.
         steps: training steps on the whole batch.
+        device: `"cpu"` or `"gpu"`.
 
     Returns:
-        Dict of `weights`, those of the model; `before`, the resident size before the steps; and
+        Dict of `weights`, those of the model; `before`, the allocated size before the steps; and
         `step`, what the peak exceeds that by.
     """
     import keras
@@ -47,7 +55,7 @@ def peak(system, backend, batch, dtype_policy, steps):
     x, labels = systems.batch(described, batch)
     y = systems.targets(described, labels)
     # One data set with batches of unknown size: the step is traced once for both.
-    sizes = [1] + steps * [batch]
+    sizes = [1 if device == "cpu" else batch] + steps * [batch]
     signature = tuple(
         tf.TensorSpec([None, *array.shape[1:]], tf.as_dtype(array.dtype)) for array in (x, y)
     )
@@ -58,21 +66,35 @@ def peak(system, backend, batch, dtype_policy, steps):
     )
     model = models.build(system, backend=backend)
     model.compile(
-        described.new_optimizer(backend), described.loss, metrics=["accuracy"], jit_compile=False
+        described.new_optimizer(backend),
+        described.loss,
+        metrics=["accuracy"],
+        jit_compile=False if device == "cpu" else "auto",
     )
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
     model.train_function(batches)
     tf.test.experimental.sync_devices()
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    before = _status("VmRSS")
-    pathlib.Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+    reset_peak, size, largest = _RECORDS[device]
+    before = size()
+    reset_peak()
     for _ in range(steps):
         model.train_function(batches)["loss"].numpy()
     tf.test.experimental.sync_devices()
+    step = largest() - before
     weights = sum(weight.numpy().nbytes for weight in model.weights)
-    return {"weights": weights, "before": before, "step": _status("VmHWM") - before}
+    return {"weights": weights, "before": before, "step": step}
+
+
+def _resident():
+    """Returns the resident size of this process, without freed memory."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return _status("VmRSS")
+
+
+def _reset_largest_resident():
+    pathlib.Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
 
 
 def _status(field):
@@ -84,33 +106,53 @@ def _status(field):
     raise RuntimeError(f"/proc/self/status lacks a field. Received: {field}")
 
 
-def measure(options):
-    """Measures every system in `rounds` processes of each build, in turn."""
-    from fastconv import models
+def _reset_largest_allocated():
+    import tensorflow as tf
 
+    tf.config.experimental.reset_memory_stats(_GPU)
+
+
+def _allocated(field):
+    """Returns a size of the GPU's memory that TensorFlow has allocated, in bytes."""
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info(_GPU)[field]
+
+
+# By device: resets the record of the largest size, returns the present size, and the largest one.
+_RECORDS = {
+    "cpu": (_reset_largest_resident, _resident, lambda: _status("VmHWM")),
+    "gpu": (
+        _reset_largest_allocated,
+        lambda: _allocated("current"),
+        lambda: _allocated("peak"),
+    ),
+}
+
+
+def measure(options):
+    """Measures every setting `rounds` times in each build, in turn."""
+    from benchmarks import systems
+
+    in_process = functools.partial(subprocesses.call, "benchmarks.memory:peak")
+    run = in_process if options.device == "cpu" else peak
     results = []
-    for name in options.systems:
-        batch = options.batch or models.SYSTEMS[name].batch_size
+    for name, batch, policy in systems.settings(options):
+        setting = {"system": name, "batch": batch, "dtype_policy": policy}
         runs = {build: [] for build in BUILDS}
         for index in range(options.rounds):
             for build in BUILDS:
-                command.progress(f"{name}, {build}, process {index + 1} of {options.rounds}")
+                progress = f"{report.label(setting)}, {build}, {index + 1} of {options.rounds}"
+                command.progress(progress)
                 runs[build].append(
-                    subprocesses.call(
-                        "benchmarks.memory:peak",
-                        system=name,
-                        backend=build,
-                        batch=batch,
-                        dtype_policy=options.dtype_policy,
-                        steps=options.steps,
-                    )
+                    run(**setting, backend=build, steps=options.steps, device=options.device)
                 )
-        results.append({"system": name, "batch": batch, "runs": runs, **summarise(runs)})
+        results.append({**setting, "runs": runs, **summarise(runs)})
     return results
 
 
 def summarise(runs):
-    """Returns the medians over the processes, and fastconv's share of stock's."""
+    """Returns the medians over the rounds, and fastconv's share of stock's."""
     step = {build: statistics.median(run["step"] for run in runs[build]) for build in BUILDS}
     return {
         "weights": runs["stock"][0]["weights"],
@@ -133,15 +175,15 @@ def markdown(results):
     mean = harness.geometric_mean([row["share"] for row in results])
     rows = [
         [
-            f"{row['system']}, {row['batch']}",
+            report.label(row),
             _mebibytes(row["weights"]),
             *(size(row, build) for build in BUILDS),
             f"{row['share']:.0%}",
         ]
         for row in results
     ]
-    return "Medians over the processes, with the least and the greatest:\n\n" + report.table(
-        ["system, batch", "weights, MiB"]
+    return "Medians over the rounds, with the least and the greatest:\n\n" + report.table(
+        ["system, batch, policy", "weights, MiB"]
         + [f"step of {build}, MiB" for build in BUILDS]
         + ["fastconv / stock"],
         [*rows, ["geometric mean", "", "", "", f"{mean:.0%}"]],
@@ -158,7 +200,7 @@ PART = command.Part(
     measure=measure,
     markdown=markdown,
     plot=plots.memory,
-    defaults={"rounds": 2, "steps": 2},
+    defaults={"cpu": {"rounds": 2, "steps": 2}, "gpu": {"rounds": 1, "steps": 2}},
 )
 
 if __name__ == "__main__":

@@ -25,17 +25,30 @@ _LINES = ("-", "--", ":", "-.")
 
 
 def speed_ups(results, path, what):
-    """Draws bars per system: how many times as fast as stock plain every variant is."""
-    rows = results["systems"]
+    """Draws bars per setting: how many times as fast as the better stock variant every one is."""
+    by_policy = {}
+    for row in results["systems"]:
+        by_policy.setdefault(row["dtype_policy"], []).append(row)
+    most = max(map(len, by_policy.values()))
+    figure = Figure(figsize=(1.5 * most + 3.5, 4.2 * len(by_policy)), layout="constrained")
+    grid = figure.subplots(len(by_policy), 1, squeeze=False)[:, 0]
+    for axes, (policy, rows) in zip(grid, by_policy.items(), strict=True):
+        _draw_speed_ups(axes, rows)
+        axes.set_title(f"Speed of a {what}, {policy} (higher is better)")
+        axes.spines[["top", "right"]].set_visible(False)
+    _finish(figure, *grid[-1].get_legend_handles_labels(), path)
+
+
+def _draw_speed_ups(axes, rows):
     names = [name for name in _COLORS if name in rows[0]["seconds_per_step"]]
     labels = [f"{row['system']}\nbatch {row['batch']}" for row in rows] + ["geometric\nmean"]
-    figure = Figure(figsize=(1.5 * len(labels) + 2, 4.2), layout="constrained")
-    axes = figure.subplots()
     width = 0.8 / len(names)
     top = 0
     for index, name in enumerate(names):
         ratios = [
-            harness.Ratio.of(row["seconds_per_step"]["stock plain"], row["seconds_per_step"][name])
+            harness.Ratio.of(
+                row["seconds_per_step"][row["stock_better"]], row["seconds_per_step"][name]
+            )
             for row in rows
         ]
         medians = [ratio.median for ratio in ratios]
@@ -62,9 +75,7 @@ def speed_ups(results, path, what):
     axes.axhline(1, color="black", linewidth=0.8)
     axes.axvline(len(rows) - 0.5, color="black", linewidth=0.5, linestyle=":")
     axes.set_xticks(range(len(labels)), labels)
-    axes.set_ylabel("speed, stock plain = 1")
-    axes.set_title(f"Speed of a {what} (higher is better)")
-    _finish(figure, axes, path)
+    axes.set_ylabel("speed, better of stock = 1")
 
 
 def rooflines(layers, passes, path):
@@ -72,8 +83,8 @@ def rooflines(layers, passes, path):
     figure = Figure(figsize=(4 * len(passes) + 2, 0.36 * len(layers) + 1.8), layout="constrained")
     grid = figure.subplots(1, len(passes), sharey=True, squeeze=False)[0]
     places = np.arange(len(layers))
-    roofs = [layer["roof"] / 1e9 for layer in layers]
     for axes, name in zip(grid, passes, strict=True):
+        roofs = [layer["passes"][name]["roof"] / 1e9 for layer in layers]
         for offset, build in ((-0.2, "stock"), (0.2, "fastconv")):
             measured = [layer["passes"][name] for layer in layers]
             speeds = [entry["flops_per_second"][build] / 1e9 for entry in measured]
@@ -102,7 +113,8 @@ def rooflines(layers, passes, path):
         axes.set_xlabel("GFLOP/s, and share of the roofline")
         axes.grid(axis="x", linewidth=0.3)
         axes.set_axisbelow(True)
-    grid[0].set_yticks(places, [layer["convolution"] for layer in layers], fontsize=9)
+    labels = [f"{layer['convolution']}, {layer['dtype']}" for layer in layers]
+    grid[0].set_yticks(places, labels, fontsize=9)
     grid[0].invert_yaxis()
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
@@ -111,7 +123,7 @@ def rooflines(layers, passes, path):
 
 def memory(results, path):
     """Draws bars per system: the memory of a step."""
-    labels = [f"{row['system']}\nbatch {row['batch']}" for row in results]
+    labels = [f"{row['system']}\nbatch {row['batch']}\n{row['dtype_policy']}" for row in results]
     figure = Figure(figsize=(1.5 * len(labels) + 4, 4.2), layout="constrained")
     axes = figure.subplots()
     for offset, build in ((-0.2, "stock"), (0.2, "fastconv")):
@@ -127,7 +139,8 @@ def memory(results, path):
     axes.set_ylabel("MiB above weights, and share of stock's")
     axes.set_title("Peak memory of a training step (lower is better)")
     axes.margins(y=0.15)
-    _finish(figure, axes, path)
+    axes.spines[["top", "right"]].set_visible(False)
+    _finish(figure, *axes.get_legend_handles_labels(), path)
 
 
 def batches(results, path):
@@ -159,14 +172,16 @@ def batches(results, path):
         axes.set_xticks(sizes, sizes)
         axes.set_xlabel("batch")
         axes.set_ylabel("ms per image")
-        axes.set_title(f"{row['system']}: time of a training step per image (lower is better)")
+        axes.set_title(
+            f"{row['system']}, {row['dtype_policy']}: time of a training step per image "
+            "(lower is better)"
+        )
         axes.grid(which="both", linewidth=0.3)
         axes.legend(frameon=False)
     figure.savefig(path, dpi=130)
 
 
-def _finish(figure, axes, path):
-    axes.spines[["top", "right"]].set_visible(False)
+def _finish(figure, handles, labels, path):
     columns = int(figure.get_figwidth() / 1.9)  # an entry's width in inches
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     figure.savefig(path, dpi=130)

@@ -20,8 +20,15 @@ def document(record: Mapping, description: str, tables: str) -> str:
 
 def _machine(machine: Mapping) -> str:
     native = "" if machine["native"] else "; native kernels switched off"
+    gpu = machine["gpu"]
+    device = (
+        f"{gpu['name']} (compute capability {gpu['compute_capability']}, CUDA {gpu['cuda']}, "
+        f"cuDNN {gpu['cudnn']}, TF32 {'on' if gpu['tf32'] else 'off'}) with "
+        if gpu
+        else ""
+    )
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, instruction set {machine['isa']}; "
+        f"{device}{machine['cpu']}, {machine['cores']} cores, instruction set {machine['isa']}; "
         f"TensorFlow {machine['tensorflow']}, Keras {machine['keras']}, "
         f"fastconv {machine['fastconv']} at {machine['commit']}{native}."
     )
@@ -31,6 +38,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Returns a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def label(setting: Mapping) -> str:
+    """Returns the name of a setting of a whole system, for a table's first column."""
+    return f"{setting['system']}, {setting['batch']}, {setting['dtype_policy']}"
 
 
 def milliseconds(summary: Mapping) -> str:

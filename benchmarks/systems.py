@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -11,6 +13,13 @@ from fastconv import models
 
 BACKENDS = ("stock", "fastconv")
 MODES = {"plain": False, "XLA": True}
+
+
+def settings(options):
+    """Yields what to measure whole systems with: name, images per step, dtype policy."""
+    for policy, name in itertools.product(options.dtype_policy, options.systems):
+        for size in options.batch or [models.SYSTEMS[name].batch_size]:
+            yield name, size, policy
 
 
 def batch(system, size):

@@ -13,6 +13,7 @@ import itertools
 import os
 
 from benchmarks import command, harness, plots, report, subprocesses
+from fastconv.errors import InputError
 
 BUILDS = ("stock", "fastconv")
 BATCHES = tuple(2**exponent for exponent in range(10))
@@ -55,33 +56,35 @@ def measure(options):
     processors = sorted(os.sched_getaffinity(0))
     threads = options.threads or sorted({1, *range(2, len(processors), 2), len(processors)})
     if max(threads) > len(processors):
-        raise ValueError(
-            f"There are {len(processors)} processors. Received: --threads {max(threads)}"
+        raise InputError(
+            f"--threads can be at most {len(processors)} here, the number of processors. "
+            f"Received: --threads {max(threads)}"
         )
-    batches = sorted(set(options.batches or _default_batches(options)))
+    batches = sorted(set(options.batch or (_QUICK_BATCHES if options.quick else BATCHES)))
     results = []
-    for name in options.systems:
+    for name, policy in itertools.product(options.systems, options.dtype_policy):
         seconds = {}
         for count in threads:
-            command.progress(f"{name}, {count} threads")
+            command.progress(f"{name}, {policy}, {count} threads")
             seconds[str(count)] = subprocesses.call(
                 "benchmarks.threads_and_batch:seconds_per_image",
                 processors=processors[:count],
                 system=name,
                 batches=batches,
-                dtype_policy=options.dtype_policy,
+                dtype_policy=policy,
                 rounds=options.rounds,
                 steps=options.steps,
                 budget=options.budget,
             )
-        results.append({"system": name, "seconds_per_image": seconds, **summarise(seconds)})
+        results.append(
+            {
+                "system": name,
+                "dtype_policy": policy,
+                "seconds_per_image": seconds,
+                **summarise(seconds),
+            }
+        )
     return results
-
-
-def _default_batches(options):
-    if options.batch:
-        return (options.batch,)
-    return _QUICK_BATCHES if options.quick else BATCHES
 
 
 def summarise(seconds):
@@ -169,7 +172,8 @@ def _table(row):
         for count, builds in row["seconds_per_image"].items()
     ]
     return (
-        f"## {row['system']}\n\nMilliseconds per image; rounds by threads: {', '.join(rounds)}.\n\n"
+        f"## {row['system']}, {row['dtype_policy']}\n\n"
+        f"Milliseconds per image; rounds by threads: {', '.join(rounds)}.\n\n"
         + report.table(header, [*lines, [*means, ""]])
     )
 
@@ -177,9 +181,6 @@ def _table(row):
 def _add_options(parser):
     parser.add_argument(
         "--threads", nargs="+", type=command.count, help="numbers of threads (default: 1, 2, 4...)"
-    )
-    parser.add_argument(
-        "--batches", nargs="+", type=command.count, help="batch sizes (default: 1, 2, 4... 512)"
     )
 
 
@@ -189,7 +190,7 @@ PART = command.Part(
     measure=measure,
     markdown=markdown,
     plot=plots.batches,
-    defaults={"systems": ["cifar10"], "budget": 30},
+    defaults={"cpu": {"systems": ["cifar10"], "budget": 30}},
     add_options=_add_options,
 )
 

@@ -116,7 +116,7 @@ def test_geometric_mean_treats_a_ratio_and_its_inverse_alike(harness):
 def test_machine_names_hardware_versions_and_source(harness):
     from benchmarks import machine
 
-    described = machine.describe()
+    described = machine.describe("cpu")
     assert described["cores"] >= 1
     for name in ("cpu", "commit", "tensorflow", "keras", "fastconv", "isa"):
         assert described[name]

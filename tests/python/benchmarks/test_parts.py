@@ -95,30 +95,36 @@ def test_groups_of_steps_are_timed_per_step(results, monkeypatch):
     assert [int(model.optimizer.iterations) for model in models] == [0, 0, 3]
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_layers_are_those_of_the_system(results, monkeypatch, policy):
-    from benchmarks import machine
-
-    # The measured limits have a test of their own.
-    monkeypatch.setattr(machine, "limits", lambda dtype: {"flops": 1e11, "bandwidth": 1e10})
+def test_layers_are_those_of_the_system(results):
     found, text = results(
-        "layers", "--systems", "catsdogs", "--batch", 1, "--steps", 1, "--dtype-policy", policy
+        *("layers", "--systems", "catsdogs", "--batch", 1, "--steps", 1),
+        *("--dtype-policy", "float32", "mixed_bfloat16", "--peak", 0.1, 0.2, "--bandwidth", 10),
     )
-    assert found["dtype"] == policy.removeprefix("mixed_")
-    size = 4 if policy == "float32" else 2
-    first, second = found["layers"]
-    assert [first[name] for name in ("height", "channels", "filters")] == [64, 3, 32]
-    assert [second[name] for name in ("height", "channels", "filters")] == [31, 32, 64]
+    assert found["limits"] == {
+        "float32": {"flops": 1e11, "bandwidth": 1e10},
+        "bfloat16": {"flops": 2e11, "bandwidth": 1e10},
+    }
+    assert [
+        tuple(layer[name] for name in ("dtype", "height", "channels", "filters"))
+        for layer in found["layers"]
+    ] == [
+        ("float32", 64, 3, 32),
+        ("float32", 31, 32, 64),
+        ("bfloat16", 64, 3, 32),
+        ("bfloat16", 31, 32, 64),
+    ]
+    first, second = found["layers"][2:]
     # 62 x 62 outputs of 32 filters, each 27 multiplications and additions.
     assert first["flops"] == 2 * 62 * 62 * 32 * 27
-    tensors = 64 * 64 * 3 + 3 * 3 * 3 * 32 + 62 * 62 * 32
-    assert first["roof"] == pytest.approx(min(1e11, 1e10 * first["flops"] / (size * tensors)))
+    inputs = 64 * 64 * 3 + 3 * 3 * 3 * 32
+    for name, outputs in (("forward", 62 * 62 * 32), ("pooled block", 31 * 31 * 32)):
+        least = max(first["flops"] / 2e11, 2 * (inputs + outputs) / 1e10)
+        assert first["passes"][name]["limit"] == pytest.approx(least)
     for name, measured in second["passes"].items():
         for build in ("stock", "fastconv"):
             time = statistics.median(measured["seconds"][build])
-            speed = measured["flops_per_second"][build]
-            assert speed == pytest.approx(second["flops"] / time)
-            assert measured["share_of_roof"][build] == pytest.approx(speed / second["roof"])
+            assert measured["flops_per_second"][build] == pytest.approx(second["flops"] / time)
+            assert measured["share_of_roof"][build] == pytest.approx(measured["limit"] / time)
         assert f"## {name}" in text
 
 
@@ -136,7 +142,7 @@ def test_memory_counts_results_of_the_step(results):
 def test_threads_and_batches(results):
     found, text = results(
         *("threads_and_batch", "--systems", "catsdogs"),
-        *("--batches", 1, 4, "--threads", 1, "--steps", 1),
+        *("--batch", 1, 4, "--threads", 1, "--steps", 1),
     )
     (row,) = found
     assert list(row["summaries"]) == ["1"]
@@ -167,18 +173,44 @@ def test_a_process_that_fails_says_why():
         subprocesses.call("benchmarks.machine:no_such_function")
 
 
-def test_all_parts_run_with_the_options_given(monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--isa", "avx2"], ["train_step", "inference", "layers", "memory", "threads_and_batch"]),
+        (["--device", "gpu"], ["train_step", "layers", "memory"]),
+    ],
+)
+def test_all_parts_run_with_the_options_given(options, parts, monkeypatch):
     from benchmarks import __main__ as everything
 
     commands = []
-    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--isa", "avx2"])
+
+    def run(command, check):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", *options])
     everything.main()
-    assert [command[2] for command in commands] == [
-        f"benchmarks.{part}"
-        for part in ("train_step", "inference", "layers", "memory", "threads_and_batch")
-    ]
-    assert all(command[3:] == ["--quick", "--isa", "avx2"] for command in commands)
+    assert [command[2] for command in commands] == [f"benchmarks.{part}" for part in parts]
+    assert all(command[3:] == ["--quick", *options] for command in commands)
+
+
+def test_a_part_that_fails_ends_all(monkeypatch):
+    from benchmarks import __main__ as everything
+
+    commands = []
+
+    def run(command, check):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, returncode=2)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--device", "gpu"])
+    with pytest.raises(SystemExit) as error:
+        everything.main()
+    assert error.value.code == 2
+    assert len(commands) == 1
 
 
 def test_the_instruction_set_is_capped_before_libraries_load():
@@ -192,17 +224,18 @@ def test_the_instruction_set_is_capped_before_libraries_load():
     assert result.stdout.split() == ["['--isa']", "avx2", "AVX2"]
 
 
-# Without the cap in its environment, `cap_isa` starts the process again, which then passes it.
+# Without the cap in its environment, `use` starts the process again, which then passes it.
 CAPPED = """
 import os, sys
-from benchmarks import command
-command.cap_isa("avx2")
+from benchmarks import machine
+machine.use(machine.ISAS["avx2"])
 print(sys.argv[1:], os.environ["FASTCONV_MAX_ISA"], os.environ["ONEDNN_MAX_CPU_ISA"])
 """
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--systems", "cifar11"), ("--isa", "sse"), ("--batch", "0")]
+    ("option", "value"),
+    [("--systems", "cifar11"), ("--isa", "sse"), ("--batch", "0"), ("--device", "tpu")],
 )
 def test_unknown_values_are_refused(option, value, capsys):
     from benchmarks import train_step
