@@ -77,6 +77,24 @@ TEST(DispatchTest, WinogradAdjointNeedsManyImages) {
   EXPECT_NE(refusal("4").find("too few images"), std::string::npos);
 }
 
+// A group as wide as a vector is for the matrix product.
+TEST(DispatchTest, GroupedTakesGroupsNarrowerThanAVector) {
+  const std::map<Isa, int64_t> lanes = {{Isa::kAvx512, 16}, {Isa::kAvx2, 8}, {Isa::kBaseline, 4}};
+  for (Isa cap : kIsas) {
+    const ScopedMaxIsa max_isa(cap);
+    for (int64_t channels : {2, 4, 8, 16}) {
+      const std::string all = std::to_string(8 * channels);
+      const FusedConv2DProblem problem =
+          ParseConv2DProblem("x=2x9x9x" + all + " filter=3x3x" + all + " groups=8 padding=same");
+      std::unique_ptr<Conv2DPlan> plan;
+      ASSERT_TRUE(MakeConv2DPlan(Conv2DPass::kForward, problem, 2, &plan).ok());
+      const bool narrow = channels < lanes.at(ActiveIsa());
+      EXPECT_EQ(plan->implementation(),
+                std::string(narrow ? "grouped:" : "implicit_gemm:") + Name(ActiveIsa()));
+    }
+  }
+}
+
 // Few input channels are for `direct`, but for small maps, and gradients that are not in a tensor.
 TEST(DispatchTest, DirectTakesFewChannels) {
   const auto chosen = [](Conv2DPass pass, const std::string& text) {

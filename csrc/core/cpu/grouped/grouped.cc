@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "core/cpu/grouped/blocks.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/workspace.h"
+#include "core/cpu_features.h"
 
 namespace fastconv::cpu {
 namespace {
@@ -142,11 +144,11 @@ std::string GroupedInability(const FusedConv2DProblem& problem) {
 }
 
 std::string GroupedDisadvantage(Conv2DPass pass, const FusedConv2DProblem& problem) {
-  constexpr int64_t kWideGroup = 16;
   const int64_t out_channels = pass == Conv2DPass::kBackwardInput
                                    ? problem.conv.in_channels_per_group()
                                    : problem.conv.out_channels_per_group();
-  return out_channels >= kWideGroup ? "groups wide enough to fill vectors of their own" : "";
+  const int64_t lanes = GetKernels(ActiveIsa(), problem.conv.dtype).lanes;
+  return out_channels >= lanes ? "groups wide enough to fill vectors of their own" : "";
 }
 
 std::unique_ptr<TapAlgorithm> MakeGrouped(TapProblem problem) {
