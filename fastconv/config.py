@@ -13,6 +13,8 @@ The kernel library itself reads `FASTCONV_MAX_ISA` and `FASTCONV_VERBOSE`, at ea
 
 import os
 
+from fastconv.errors import InputError
+
 GPU = "FASTCONV_GPU"
 MAX_ISA = "FASTCONV_MAX_ISA"
 NATIVE = "FASTCONV_NATIVE"
@@ -26,7 +28,7 @@ def check():
     """Checks the variables that need no native library to be checked.
 
     Raises:
-        ValueError: a variable is set to a value that has no meaning.
+        InputError: a variable is set to a value that has no meaning.
     """
     for variable in _CHOICES:
         _read(variable)
@@ -46,7 +48,7 @@ def _read(variable):
     """Returns the variable's value, None where it is unset or empty."""
     value = os.environ.get(variable) or None
     if value is not None and value not in _CHOICES[variable]:
-        raise ValueError(
+        raise InputError(
             f"{variable} must be one of: {', '.join(_CHOICES[variable])}. Received: {value}"
         )
     return value

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from fastconv import config, native
+from fastconv.errors import InputError
 from fastconv.layers import FusedConv2D
 
 _OPS = ("Fastconv>FusedConv2D", "Fastconv>Conv2DBatchStatistics")
@@ -106,7 +107,7 @@ def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
 
     Raises:
         RuntimeError: native kernels are switched off, so none is chosen.
-        ValueError: the shape is missing or unfit.
+        InputError: the shape is missing or unfit.
 
     Example:
 
@@ -143,7 +144,7 @@ def _input_shape(model_or_layer, input_shape, batch_size):
         try:
             input_shape = model_or_layer.input_shape if is_model else model_or_layer.input.shape
         except (AttributeError, ValueError) as error:
-            raise ValueError(
+            raise InputError(
                 "`input_shape` is needed for a layer, or a model, that has not been built from a "
                 f"symbolic input. Received: {model_or_layer.name}, input_shape=None"
             ) from error
@@ -153,7 +154,7 @@ def _input_shape(model_or_layer, input_shape, batch_size):
     if len(shape) == 4 and shape[0] is None:
         shape = (batch_size, *shape[1:])
     if len(shape) != 4 or not all(isinstance(size, int) and size >= 0 for size in shape):
-        raise ValueError(
+        raise InputError(
             "`input_shape` must be (height, width, channels) or (batch, height, width, channels) "
             f"of known sizes. Received: input_shape={input_shape}, batch_size={batch_size}"
         )

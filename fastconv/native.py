@@ -12,6 +12,7 @@ import sys
 
 import tensorflow as tf
 
+from fastconv.errors import InputError
 from fastconv.version import __version__
 
 _PACKAGE_DIRECTORY = pathlib.Path(__file__).resolve().parent
@@ -47,13 +48,13 @@ def ops():
 
     Raises:
         ImportError: the library is missing, or was built for another TensorFlow.
-        ValueError: FASTCONV_MAX_ISA is set to no instruction set.
+        InputError: FASTCONV_MAX_ISA is set to no instruction set.
     """
     build = core().build_info()
     _check_tensorflow(build)
     problem = core().max_isa_error()
     if problem:
-        raise ValueError(problem)
+        raise InputError(problem)
     return tf.load_op_library(str(library_directory() / _OPS_LIBRARY))
 
 

@@ -9,6 +9,7 @@ import keras
 from fastconv import optimizers
 from fastconv.conversion import blocks
 from fastconv.conversion.state import copy_state
+from fastconv.errors import InputError
 from fastconv.models import BACKENDS
 
 # Keras names the class nowhere in public.
@@ -37,7 +38,7 @@ def convert(model, backend="fastconv"):
         A new model of the same kind.
 
     Raises:
-        ValueError: the model is not built, its class is another, or there is no such backend.
+        InputError: the model is not built, its class is another, or there is no such backend.
 
     Example:
 
@@ -49,7 +50,7 @@ def convert(model, backend="fastconv"):
     (23, 18)
     """
     if backend not in BACKENDS:
-        raise ValueError(
+        raise InputError(
             f"`backend` must be one of {', '.join(BACKENDS)}. Received: backend={backend!r}"
         )
     return _Conversion(backend).run(model)
@@ -68,7 +69,7 @@ class _Conversion:
     def run(self, model):
         """Returns the converted model."""
         if not isinstance(model, (keras.Sequential, _Functional)) or not model.built:
-            raise ValueError(
+            raise InputError(
                 "`model` must be a built keras.Sequential or functional keras.Model: of other "
                 f"classes the layers' order is not known. Received: model={model}"
             )
@@ -130,7 +131,7 @@ class _Conversion:
     def _compile_config(self, model):
         config = model.get_compile_config()
         if self._backend == "fastconv":
-            with contextlib.suppress(ValueError):  # one that fastconv does not have stays
+            with contextlib.suppress(InputError):  # one that fastconv does not have stays
                 fresh = type(model.optimizer).from_config(model.optimizer.get_config())
                 config["optimizer"] = keras.saving.serialize_keras_object(optimizers.fuse(fresh))
         return config

@@ -2,6 +2,7 @@
 
 import keras
 
+from fastconv.errors import InputError
 from fastconv.models import catsdogs, cifar10, food101, fruits360, vgg16
 from fastconv.models.blocks import BACKENDS, PRECISIONS, ConvolutionBlock
 from fastconv.models.files import ModelDescription, load_model, save_model
@@ -41,7 +42,7 @@ def build(system, backend="fastconv", input_shape=None, classes=None, variant=No
         A `keras.Sequential`, built.
 
     Raises:
-        ValueError: there is no such system, backend or variant, or classes do not fit.
+        InputError: there is no such system, backend or variant, or classes do not fit.
 
     Example:
 
@@ -50,18 +51,18 @@ def build(system, backend="fastconv", input_shape=None, classes=None, variant=No
     >>> model.compile(system.new_optimizer(), system.loss, metrics=["accuracy"])
     """
     if system not in SYSTEMS:
-        raise ValueError(
+        raise InputError(
             f"`system` must be one of {', '.join(SYSTEMS)}. Received: system={system!r}"
         )
     if backend not in BACKENDS:
-        raise ValueError(
+        raise InputError(
             f"`backend` must be one of {', '.join(BACKENDS)}. Received: backend={backend!r}"
         )
     description = SYSTEMS[system]
     if variant is None:
         variant = description.variants[-1] if description.variants else None
     elif variant not in description.variants:
-        raise ValueError(
+        raise InputError(
             f"`variant` of {system} must be one of {', '.join(description.variants) or 'None'}. "
             f"Received: variant={variant!r}"
         )
@@ -69,7 +70,7 @@ def build(system, backend="fastconv", input_shape=None, classes=None, variant=No
         classes = description.classes
     if classes < 2 or classes > (description.max_classes or classes):
         limit = f" and at most {description.max_classes}" if description.max_classes else ""
-        raise ValueError(f"{system} needs at least 2{limit} classes. Received: classes={classes}")
+        raise InputError(f"{system} needs at least 2{limit} classes. Received: classes={classes}")
     return keras.Sequential(
         [
             keras.Input(description.input_shape if input_shape is None else input_shape),

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from fastconv.errors import InputError
 from fastconv.optimizers.fused_update import FusedUpdate
 
 _register = keras.saving.register_keras_serializable(package="fastconv")
@@ -123,7 +124,7 @@ def fuse(optimizer):
         A new optimizer; the given one where it is one of this module's.
 
     Raises:
-        ValueError: the class is another, or the optimizer has what its configuration does not
+        InputError: the class is another, or the optimizer has what its configuration does not
             hold: slots, or weights that were excluded from weight decay.
 
     Example:
@@ -135,12 +136,12 @@ def fuse(optimizer):
     if isinstance(optimizer, FusedUpdate):
         return optimizer
     if getattr(optimizer, "built", False):
-        raise ValueError(
+        raise InputError(
             "`optimizer` must not be built: its slots would be lost. Fuse it before "
             f"`model.compile`. Received: {optimizer} with {len(optimizer.variables)} variables"
         )
     if any(name.startswith("_exclude_from_weight_decay") for name in vars(optimizer)):
-        raise ValueError(
+        raise InputError(
             "`optimizer` must not exclude weights from weight decay yet. Call "
             f"`exclude_from_weight_decay` on the result. Received: {optimizer!r}"
         )
@@ -150,7 +151,7 @@ def fuse(optimizer):
         return keras.optimizers.LossScaleOptimizer(**config)
     if type(optimizer) not in _FUSED:
         names = ", ".join(known.__name__ for known in _FUSED)
-        raise ValueError(
+        raise InputError(
             f"`optimizer` must be a Keras optimizer of one of the classes {names} or "
             f"LossScaleOptimizer. Received: {optimizer!r}"
         )

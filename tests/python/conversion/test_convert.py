@@ -7,6 +7,7 @@ from keras import layers
 
 import fastconv
 from fastconv import models, optimizers
+from fastconv.errors import InputError
 from fastconv.layers import Dense, Dropout, FusedConv2D, MaxPooling2D
 
 SMALL = {
@@ -227,10 +228,10 @@ class Subclassed(keras.Model):
     "model", [Subclassed(), keras.Sequential([layers.Conv2D(4, 3)]), layers.Conv2D(4, 3)]
 )
 def test_models_without_a_known_order_are_refused(model):
-    with pytest.raises(ValueError, match=r"`model` must be a built.*Received: model="):
+    with pytest.raises(InputError, match=r"`model` must be a built.*Received: model="):
         fastconv.convert(model)
 
 
 def test_backends_are_checked():
-    with pytest.raises(ValueError, match="`backend` must be one of fastconv, stock"):
+    with pytest.raises(InputError, match="`backend` must be one of fastconv, stock"):
         fastconv.convert(models.build("catsdogs"), "onednn")

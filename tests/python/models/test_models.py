@@ -8,6 +8,7 @@ from helpers import values
 from tolerances import assert_close_in_norm, chain_bound
 
 from fastconv import FusedConv2D
+from fastconv.errors import InputError
 from fastconv.models import SYSTEMS, build
 
 # (system, variant): total and trainable parameters.
@@ -148,5 +149,5 @@ def test_trains_as_documented(system):
     ],
 )
 def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=rf"{message}.*Received: "):
+    with pytest.raises(InputError, match=rf"{message}.*Received: "):
         build(**{"system": "cifar10", **arguments})

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tolerances import optimizer_bound
 
 from fastconv import config, native, optimizers
+from fastconv.errors import InputError
 
 STEPS = 20
 # One weight that threads share, of an odd size, a vector and a scalar.
@@ -344,13 +345,13 @@ def test_fuse_inside_loss_scaling():
 
 
 def test_fuse_refuses_what_it_would_lose():
-    with pytest.raises(ValueError, match=r"one of the classes.*Received: .*Ftrl"):
+    with pytest.raises(InputError, match=r"one of the classes.*Received: .*Ftrl"):
         optimizers.fuse(keras.optimizers.Ftrl())
     built = keras.optimizers.SGD()
     built.build([keras.Variable(np.zeros(3, "float32"))])
-    with pytest.raises(ValueError, match=r"must not be built.*Received: "):
+    with pytest.raises(InputError, match=r"must not be built.*Received: "):
         optimizers.fuse(built)
     excluding = keras.optimizers.AdamW()
     excluding.exclude_from_weight_decay(var_names=["bias"])
-    with pytest.raises(ValueError, match=r"exclude_from_weight_decay.*Received: "):
+    with pytest.raises(InputError, match=r"exclude_from_weight_decay.*Received: "):
         optimizers.fuse(excluding)
