@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,8 @@ def results(monkeypatch, tmp_path, capsys):
     """Runs a part, checks that its files are there, and returns results and Markdown."""
 
     def run(part, *arguments):
-        arguments = [*map(str, arguments), "--rounds", "2", "--output", str(tmp_path)]
+        # The last ones count: a test may ask for other rounds.
+        arguments = ["--rounds", "2", "--output", str(tmp_path), *map(str, arguments)]
         module = f"benchmarks.{part}"
         monkeypatch.setattr(sys, "orig_argv", ["python3.11", "-m", module, *arguments])
         importlib.import_module(module).PART.run(arguments)
@@ -159,10 +161,11 @@ def test_threads_and_batches(results):
     assert "catsdogs" in text
 
 
-def test_a_process_has_the_processors_that_it_is_given(monkeypatch):
+def test_a_process_has_the_processors_that_it_is_given():
     from benchmarks import machine, subprocesses
 
-    assert subprocesses.call("benchmarks.machine:cores", processors=[0]) == 1
+    one = min(os.sched_getaffinity(0))
+    assert subprocesses.call("benchmarks.machine:cores", processors=[one]) == 1
     assert subprocesses.call("benchmarks.machine:cores") == machine.cores()
 
 
