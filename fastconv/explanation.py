@@ -10,6 +10,7 @@ import tensorflow as tf
 from fastconv import config, native
 from fastconv.errors import InputError
 from fastconv.layers import FusedConv2D
+from fastconv.tables import dimensions, table
 
 _OPS = ("Fastconv>FusedConv2D", "Fastconv>Conv2DBatchStatistics")
 _STRING_ATTRIBUTES = ("padding", "activation", "dropout", "pool_padding")
@@ -68,23 +69,19 @@ class Explanation:
     convolutions: tuple[ConvolutionExplanation, ...]
 
     def __str__(self):
-        rows = [("layer", "input", "filter", "type", "pass", "implementation")]
-        refusals = {}
+        rows, refusals = [], {}
         for each in self.convolutions:
-            first = (each.layer, _times(each.input_shape), _times(each.filter_shape), each.dtype)
+            shapes = dimensions(each.input_shape), dimensions(each.filter_shape)
+            first = (each.layer, *shapes, each.dtype)
             for one in each.passes:
                 rows.append((*first, one.name, one.implementation))
                 first = ("",) * len(first)
                 for implementation, reason in one.refusals.items():
                     key = f"{each.layer}: not {implementation}: {reason}"
                     refusals.setdefault(key, []).append(one.name)
-        notes = [f"{key} ({', '.join(passes)})" for key, passes in refusals.items()]
-        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, *([""] if notes else []), *notes])
+        header = ("layer", "input", "filter", "type", "pass", "implementation")
+        notes = "".join(f"\n{key} ({', '.join(passes)})" for key, passes in refusals.items())
+        return table(header, rows, left=len(header)) + (f"\n{notes}" if notes else "")
 
 
 def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
@@ -112,10 +109,11 @@ def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
     Example:
 
     >>> print(fastconv.explain(fastconv.models.build("cifar10"), batch_size=256))
-    layer            input           filter     type     pass             implementation
-    fused_conv2d...  256x32x32x3     3x3x3x32   float32  forward          direct:...
-                                                         backward_input   few_outputs:...
-                                                         backward_filter  direct:...
+    | layer           | input       | filter   | type    | pass            | implementation  |
+    | ---...
+    | fused_conv2d... | 256x32x32x3 | 3x3x3x32 | float32 | forward         | direct:...      |
+    |                 |             |          |         | backward_input  | few_outputs:... |
+    |                 |             |          |         | backward_filter | direct:...      |
     ...
     """
     if not config.native_enabled():
@@ -222,7 +220,3 @@ def _layer_of(tensor, layers):
             seen.add(op.name)
             ahead.extend(source.op for source in op.inputs)
     return None
-
-
-def _times(shape):
-    return "x".join(str(size) for size in shape)

@@ -1,4 +1,4 @@
-"""Tables to print."""
+"""Tables and sizes to print."""
 
 
 def table(header, rows, left=1):
@@ -33,3 +33,21 @@ def table(header, rows, left=1):
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def dimensions(sizes):
+    """Returns sizes as one writes them.
+
+    Args:
+        sizes: iterable of ints.
+
+    Returns:
+        String.
+
+    Example:
+
+    >>> from fastconv.tables import dimensions
+    >>> dimensions((32, 32, 3))
+    '32x32x3'
+    """
+    return "x".join(map(str, sizes))

@@ -136,6 +136,13 @@ def first_filters(model):
 
     Raises:
         InputError: the model has no convolution.
+
+    Example:
+
+    >>> from fastconv.evaluation import first_filters
+    >>> name, kernel = first_filters(fastconv.models.build("cifar10"))
+    >>> kernel.shape
+    (3, 3, 3, 32)
     """
     for layer in model.layers:
         if _is_convolution(layer):

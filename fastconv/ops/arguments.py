@@ -195,6 +195,11 @@ def channel_vector(value, name, channels, dtype):
     return result
 
 
+def channel_vectors(channels, dtype, **values):
+    """Returns `channel_vector` of each value, given by name, in a list."""
+    return [channel_vector(value, name, channels, dtype) for name, value in values.items()]
+
+
 def convolution_inputs(x, filter, bias):
     """Returns the checked inputs of a convolution; an absent bias stays None."""
     x = tensor(x, "x", 4)

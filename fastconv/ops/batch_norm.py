@@ -71,19 +71,20 @@ def fused_batch_norm(
 
     Raises:
         ValueError: an argument that does not fit, or a tensor whose type, rank or channels do not.
+
+    Example:
+
+    >>> x, filter = tf.random.normal([8, 32, 32, 3]), tf.random.normal([3, 3, 3, 16])
+    >>> z, mean, variance = fastconv.ops.conv2d_batch_statistics(x, filter)
+    >>> fastconv.ops.fused_batch_norm(z, mean, variance, activation="relu", pool_size=2).shape
+    TensorShape([8, 15, 15, 16])
     """
     block = arguments.block(activation, negative_slope, pool_size, pool_strides, pool_padding)
     drop = arguments.dropout(dropout, spatial_dropout, seed)
     z = arguments.tensor(z, "z", 4)
     channels, dtype = z.shape[3], arguments.accumulation_type(z.dtype)
-    mean, variance, gamma, beta = (
-        arguments.channel_vector(value, name, channels, dtype)
-        for name, value in (
-            ("mean", mean),
-            ("variance", variance),
-            ("gamma", gamma),
-            ("beta", beta),
-        )
+    mean, variance, gamma, beta = arguments.channel_vectors(
+        channels, dtype, mean=mean, variance=variance, gamma=gamma, beta=beta
     )
     if not placement.has_kernel(z.dtype):
         return reference.fused_batch_norm(
@@ -216,6 +217,15 @@ def fused_conv2d_batch_norm(
 
     Raises:
         ValueError: an argument that does not fit, or a tensor whose type, rank or channels do not.
+
+    Example:
+
+    >>> x, filter = tf.random.normal([8, 32, 32, 3]), tf.random.normal([3, 3, 3, 16])
+    >>> y, mean, variance = fastconv.ops.fused_conv2d_batch_norm(
+    ...     x, filter, tf.zeros(16), tf.ones(16), training=True, activation="relu", pool_size=2
+    ... )
+    >>> y.shape
+    TensorShape([8, 15, 15, 16])
     """
     convolution = dict(strides=strides, padding=padding, dilations=dilations)
     block = dict(
@@ -240,14 +250,13 @@ def fused_conv2d_batch_norm(
 
     x, filter, bias = arguments.convolution_inputs(x, filter, bias)
     dtype = arguments.accumulation_type(x.dtype)
-    mean, variance, gamma, beta = (
-        arguments.channel_vector(value, name, filter.shape[3], dtype)
-        for name, value in (
-            ("moving_mean", moving_mean),
-            ("moving_variance", moving_variance),
-            ("gamma", gamma),
-            ("beta", beta),
-        )
+    mean, variance, gamma, beta = arguments.channel_vectors(
+        filter.shape[3],
+        dtype,
+        moving_mean=moving_mean,
+        moving_variance=moving_variance,
+        gamma=gamma,
+        beta=beta,
     )
     scale = tf.math.rsqrt(variance + epsilon)
     if gamma is not None:

@@ -156,6 +156,13 @@ def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", di
 
     Raises:
         ValueError: an argument that does not fit, or a tensor whose type, rank or channels do not.
+
+    Example:
+
+    >>> x, filter = tf.random.normal([8, 32, 32, 3]), tf.random.normal([3, 3, 3, 16])
+    >>> z, mean, variance = fastconv.ops.conv2d_batch_statistics(x, filter)
+    >>> z.shape, mean.shape, variance.shape
+    (TensorShape([8, 30, 30, 16]), TensorShape([16]), TensorShape([16]))
     """
     convolution = arguments.convolution(strides, padding, dilations)
     x, filter, bias = arguments.convolution_inputs(x, filter, bias)

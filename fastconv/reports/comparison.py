@@ -6,6 +6,8 @@ import dataclasses
 import json
 import statistics
 
+from fastconv.tables import dimensions
+
 # What differs between repetitions of one training, and between its two builds.
 _FREE_SETTINGS = {"backend", "seed"}
 # What follows from the settings, as the images of the seed's validation split do, or tells when and
@@ -134,7 +136,7 @@ def describe(run):
     """
     config = run.config
     name = " ".join(filter(None, (config["system"], config.get("variant"))))
-    size = "x".join(map(str, config["image_size"]))
+    size = dimensions(config["image_size"])
     return f"{name}, {size}, batches of {config['batch_size']}, {config['precision']}"
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import keras
 
 from fastconv.layers import FusedConv2D
+from fastconv.tables import dimensions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def summarize(model):
                 name=layer.name,
                 kind=type(layer).__name__,
                 details=_details(layer),
-                output_shape=_times(layer.output.shape[1:]),
+                output_shape=dimensions(layer.output.shape[1:]),
                 parameters=layer.count_params(),
                 trainable=layer.trainable,
             )
@@ -82,7 +83,7 @@ def summarize(model):
 
 def _details(layer):
     if isinstance(layer, keras.layers.Conv2D):
-        parts = [f"{layer.filters} filters {_times(layer.kernel_size)}", layer.padding]
+        parts = [f"{layer.filters} filters {dimensions(layer.kernel_size)}", layer.padding]
         if isinstance(layer, FusedConv2D):
             parts += _fused_details(layer)
         else:
@@ -92,7 +93,7 @@ def _details(layer):
     elif isinstance(layer, keras.layers.Activation):
         parts = [_activation(layer)]
     elif isinstance(layer, keras.layers.MaxPooling2D):
-        parts = [_times(layer.pool_size)]
+        parts = [dimensions(layer.pool_size)]
     elif isinstance(layer, keras.layers.Dropout):
         parts = [f"rate {layer.rate:g}"]
     else:
@@ -104,7 +105,7 @@ def _fused_details(layer):
     return [
         "batch normalisation" if layer.batch_norm else "",
         "LeakyReLU" if layer.negative_slope is not None else _activation(layer),
-        f"max pooling {_times(layer.pool_size)}" if layer.pool_size else "",
+        f"max pooling {dimensions(layer.pool_size)}" if layer.pool_size else "",
         f"dropout {layer.dropout:g}" if layer.dropout else "",
         f"spatial dropout {layer.spatial_dropout:g}" if layer.spatial_dropout else "",
     ]
@@ -116,7 +117,3 @@ def _activation(layer):
     if isinstance(activation, keras.Layer):
         return type(activation).__name__
     return "" if activation is keras.activations.linear else activation.__name__
-
-
-def _times(sizes):
-    return "x".join(map(str, sizes))

@@ -18,6 +18,7 @@ from fastconv.data import ImageListing, ImagePipeline
 from fastconv.errors import InputError
 from fastconv.files import make_folder, written_aside
 from fastconv.models import ModelDescription, Phase
+from fastconv.tables import dimensions
 from fastconv.train import builds, resume_point, selection, settings
 from fastconv.train.base_weights import load_base_weights
 from fastconv.train.callbacks import Callbacks, Recorder
@@ -187,7 +188,7 @@ class _Training:
         except ValueError as error:  # Keras's own where images are too small for the layers.
             raise InputError(
                 f"{chosen.system} cannot be built for images of "
-                f"{'x'.join(map(str, chosen.image_size))} pixels and "
+                f"{dimensions(chosen.image_size)} pixels and "
                 f"{len(self._listing.class_names)} classes: {error}"
             ) from error
 

@@ -1,8 +1,8 @@
-"""Tests of printed tables."""
+"""Tests of printed tables and sizes."""
 
 import pytest
 
-from fastconv.tables import table
+from fastconv.tables import dimensions, table
 
 
 def test_columns_are_aligned():
@@ -21,3 +21,8 @@ def test_a_bar_in_a_cell_is_escaped():
 def test_rows_must_fit_the_header():
     with pytest.raises(ValueError, match="zip"):
         table(["a", "b"], [["1"]])
+
+
+def test_dimensions():
+    assert dimensions((3, 4, 5)) == "3x4x5"
+    assert dimensions([7]) == "7"
