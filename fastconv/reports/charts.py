@@ -1,6 +1,7 @@
 """Charts of one run's training, or of several runs in one chart, for light and dark pages."""
 
 import io
+import textwrap
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -27,7 +28,8 @@ _DARK = _Theme(
     grid="#52606d",
     colors=("#56B4E9", "#E69F00", "#2FCFA0", "#E79BC4", "#F0E442", "#C0C0C0"),
 )
-_SIZE = (5.4, 3.6)  # inches; text stays legible on a phone
+_SIZE = (5.4, 3.3)  # inches, without the legend; text stays legible on a phone
+_LABEL_WIDTH = 60  # characters
 # Runs beyond the number of colours differ in their marker.
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -45,21 +47,23 @@ def curves(runs, metric):
 
     def draw(figure, theme):
         axes = figure.subplots()
+        kinds = {
+            "training": (metric, {"linestyle": ":", "markerfacecolor": "none"}),
+            "validation": (f"val_{metric}", {}),
+        }
         for index, run in enumerate(runs):
-            prefix = f"{run.label}, " if len(runs) > 1 else ""
-            for kind, name, line in (
-                ("training", metric, ":"),
-                ("validation", f"val_{metric}", "-"),
-            ):
-                axes.plot(
-                    run.epochs,
-                    run.history[name],
-                    linestyle=line,
-                    label=prefix + kind,
-                    **_style(theme, index),
-                )
+            style = _style(theme, index)
+            for kind, (name, changes) in kinds.items():
+                label = kind if len(runs) == 1 else None
+                axes.plot(run.epochs, run.history[name], label=label, **style, **changes)
+            if len(runs) > 1:
+                axes.plot([], [], label=run.label, **style)
             for epoch, _ in run.phases[1:]:
                 axes.axvline(epoch - 0.5, color=theme.ink, linewidth=0.8, linestyle="--", alpha=0.6)
+        if len(runs) > 1:
+            style = {**_style(theme, 0), "color": theme.ink}
+            for kind, (_, changes) in kinds.items():
+                axes.plot([], [], label=kind, **style, **changes)
         _finish(figure, axes, metric, theme)
 
     best = min if metric == "loss" else max
@@ -131,7 +135,7 @@ def _style(theme, index):
 def _finish(figure, axes, label, theme):
     axes.set_xlabel("epoch", color=theme.ink)
     axes.set_ylabel(label, color=theme.ink)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.tick_params(colors=theme.ink)
     axes.grid(color=theme.grid, linewidth=0.6, alpha=0.7)
@@ -139,13 +143,26 @@ def _finish(figure, axes, label, theme):
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(theme.grid)
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        labelcolor=theme.ink,
-    )
+    _add_legend(figure, axes, theme)
+
+
+def _add_legend(figure, axes, theme):
+    """Adds a legend below the axes, in two columns where they fit, and makes room for it."""
+    handles, labels = axes.get_legend_handles_labels()
+    for columns in (2, 1):
+        legend = figure.legend(
+            handles,
+            [textwrap.fill(label, _LABEL_WIDTH) for label in labels],
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            labelcolor=theme.ink,
+        )
+        extent = legend.get_window_extent(figure.canvas.get_renderer())
+        if columns == 1 or extent.width <= figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(_SIZE[1] + extent.height / figure.dpi)
 
 
 def _picture(draw, alt):

@@ -30,7 +30,7 @@ def draw_curves(title, curves, marks=()):
             axes.axvline(epoch, color="0.4", linewidth=1, linestyle="--", label=label)
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
     axes.set_ylim(0, 1)
     axes.legend(frameon=False)
