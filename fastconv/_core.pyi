@@ -41,4 +41,5 @@ def explain_conv2d(
     pool_padding: Literal["VALID", "SAME"] = "VALID",
     code_type: Literal["uint8", "int32"] = "uint8",
     device: Literal["cpu", "gpu"] = "cpu",
+    tf32: bool = True,
 ) -> list[tuple[str, str, str]]: ...

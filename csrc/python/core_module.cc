@@ -12,6 +12,7 @@
 
 #include "core/conv2d.h"
 #include "core/cpu_features.h"
+#include "core/cuda/conv2d.h"
 #include "core/cuda/conv2d_dispatch.h"
 #include "core/ops/attrs.h"
 #include "core/ops/op.h"
@@ -87,9 +88,20 @@ int64_t OutputSize(int64_t in, int64_t window, int64_t stride, int64_t dilation,
 
 using Explanation = std::tuple<std::string, std::string, std::string>;
 
+// By the kernels of this build on the GPU that is there.
+std::vector<DispatchEntry> ExplainOnGpu(Conv2DPass pass, const FusedConv2DProblem& problem,
+                                        bool allow_tf32) {
+#ifdef FASTCONV_WITH_CUDA
+  const bool has_warpgroups = cuda::HasWarpgroups();
+#else
+  constexpr bool has_warpgroups = false;
+#endif
+  return cuda::ExplainConv2D(pass, problem, has_warpgroups, allow_tf32);
+}
+
 std::vector<Explanation> Explain(std::vector<int64_t> x_shape, std::vector<int64_t> filter_shape,
                                  const std::string& dtype, bool bias, bool batch_statistics,
-                                 KeywordAttrs attrs, const std::string& device) {
+                                 KeywordAttrs attrs, const std::string& device, bool tf32) {
   if (device != "cpu" && device != "gpu") {
     throw py::value_error("`device` must be \"cpu\" or \"gpu\". Received: " + device);
   }
@@ -110,7 +122,7 @@ std::vector<Explanation> Explain(std::vector<int64_t> x_shape, std::vector<int64
   for (Conv2DPass pass :
        {Conv2DPass::kForward, Conv2DPass::kBackwardInput, Conv2DPass::kBackwardFilter}) {
     for (const DispatchEntry& entry :
-         device == "gpu" ? cuda::ExplainConv2D(problem.conv) : ExplainConv2D(pass, problem)) {
+         device == "gpu" ? ExplainOnGpu(pass, problem, tf32) : ExplainConv2D(pass, problem)) {
       explanations.emplace_back(Name(pass), entry.implementation, entry.refusal);
     }
   }
@@ -140,7 +152,7 @@ PYBIND11_MODULE(_core, module) {
          std::vector<int64_t> explicit_paddings, const std::string& activation,
          float negative_slope, const std::string& dropout, std::vector<int64_t> pool_size,
          std::vector<int64_t> pool_strides, const std::string& pool_padding,
-         const std::string& code_type, const std::string& device) {
+         const std::string& code_type, const std::string& device, bool tf32) {
         KeywordAttrs attrs;
         attrs.ints = {{"strides", std::move(strides)},
                       {"dilations", std::move(dilations)},
@@ -154,7 +166,7 @@ PYBIND11_MODULE(_core, module) {
                          {"pool_padding", pool_padding},
                          {"code_type", code_type}};
         return Explain(std::move(x_shape), std::move(filter_shape), dtype, bias, batch_statistics,
-                       std::move(attrs), device);
+                       std::move(attrs), device, tf32);
       },
       py::arg("x_shape"), py::arg("filter_shape"), py::kw_only(), py::arg("dtype") = "float32",
       py::arg("bias") = true, py::arg("batch_statistics") = false,
@@ -164,7 +176,7 @@ PYBIND11_MODULE(_core, module) {
       py::arg("negative_slope") = 0.0f, py::arg("dropout") = "none",
       py::arg("pool_size") = std::vector<int64_t>{},
       py::arg("pool_strides") = std::vector<int64_t>{}, py::arg("pool_padding") = "VALID",
-      py::arg("code_type") = "uint8", py::arg("device") = "cpu",
+      py::arg("code_type") = "uint8", py::arg("device") = "cpu", py::arg("tf32") = true,
       "The implementations of each pass in order of preference, as (pass, implementation, "
       "refusal); the first without a refusal is the one that runs.");
 }

@@ -175,6 +175,16 @@ class TestCore:
             of_pass = [entry for entry in entries if entry[0] == name]
             assert next(entry[1] for entry in of_pass if not entry[2]) == chosen
 
+    def test_explain_conv2d_tells_why_not_by_warpgroups(self):
+        def refusal(outputs, **arguments):
+            shape = (3, 3, 32, outputs)
+            entries = native.core().explain_conv2d((8, 9, 9, 32), shape, device="gpu", **arguments)
+            assert entries[0][:2] == ("forward", "conv3x3:warpgroup")
+            return entries[0][2]
+
+        assert refusal(64) == "only for as many channels out as in"
+        assert refusal(32, tf32=False) == "float32 only where TF32 is allowed"
+
     @pytest.mark.parametrize(
         "arguments",
         [

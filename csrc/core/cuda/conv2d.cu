@@ -4,6 +4,7 @@
 #include "core/cuda/conv2d.h"
 #include "core/cuda/conv3x3_launch.h"
 #include "core/cuda/epilogue.h"
+#include "core/cuda/warpgroup_conv3x3.h"
 
 namespace fastconv::cuda {
 namespace {
@@ -90,6 +91,42 @@ Conv3x3Args ForwardArgs(const Call& call) {
   return args;
 }
 
+// What warpgroups need behind the rest of a pass's scratch.
+size_t WarpgroupBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  if (!HasWarpgroups() || !WarpgroupConv3x3Refusal(pass, problem).empty()) return 0;
+  return PackedFilterBytes(problem.conv.dtype, problem.conv.in_channels);
+}
+
+size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  const Conv2DProblem& conv = problem.conv;
+  switch (pass) {
+    case Conv2DPass::kForward:
+      if (problem.batch_statistics) return StatisticsBytes(conv);
+      return FusesEpilogue(problem.epilogue) ? 0 : ZBytes(conv);
+    case Conv2DPass::kBackwardInput:
+      return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);
+    case Conv2DPass::kBackwardFilter:
+      return FilterPartialBytes(conv) + ZBytes(conv) +
+             FusedEpilogueGradWorkspaceBytes(EpilogueOf(problem));
+  }
+  return 0;
+}
+
+// The convolution itself, by warpgroups where they take it.
+Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, bool pooled) {
+  const Conv2DProblem& conv = call.problem.conv;
+  const bool rotated = pass == Conv2DPass::kBackwardInput;
+  const bool rounded = conv.dtype != DataType::kFloat32 || call.precision == FloatPrecision::kTf32;
+  if (rounded && WarpgroupBytes(pass, call.problem) > 0) {
+    return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, rotated, pooled,
+                                  call.workspace + Align(PassBytes(pass, call.problem)),
+                                  call.stream);
+  }
+  const auto not_rotated = pooled ? LaunchPooledConv3x3 : LaunchConv3x3;
+  return (rotated ? LaunchRotatedConv3x3 : not_rotated)(conv.dtype, call.precision, args,
+                                                        call.stream);
+}
+
 Status Forward(const Call& call) {
   const Conv2DProblem& conv = call.problem.conv;
   const Epilogue& epilogue = call.problem.epilogue;
@@ -97,7 +134,7 @@ Status Forward(const Call& call) {
   if (!FusesEpilogue(epilogue)) {
     args.bias = nullptr;
     args.y = call.workspace;
-    FASTCONV_RETURN_IF_ERROR(LaunchConv3x3(conv.dtype, call.precision, args, call.stream));
+    FASTCONV_RETURN_IF_ERROR(Convolve(Conv2DPass::kForward, call, args, /*pooled=*/false));
     return FusedEpilogue(EpilogueOf(call.problem), call.workspace, call.args.bias, call.args.y,
                          call.args.code, call.dropout, call.stream);
   }
@@ -114,8 +151,7 @@ Status Forward(const Call& call) {
                                 static_cast<float*>(call.args.mean),
                                 static_cast<float*>(call.args.variance), call.stream);
   }
-  const auto launch = epilogue.pool.enabled ? LaunchPooledConv3x3 : LaunchConv3x3;
-  return launch(conv.dtype, call.precision, args, call.stream);
+  return Convolve(Conv2DPass::kForward, call, args, epilogue.pool.enabled);
 }
 
 // A convolution of dz with the filter, turned round and its channels swapped.
@@ -143,7 +179,7 @@ Status BackwardInput(const Call& call) {
   args.pad_h = 2 - forward.pad_h;
   args.pad_w = 2 - forward.pad_w;
   SetTiles(conv.batch, &args);
-  return LaunchRotatedConv3x3(conv.dtype, call.precision, args, call.stream);
+  return Convolve(Conv2DPass::kBackwardInput, call, args, /*pooled=*/false);
 }
 
 Status BackwardFilter(const Call& call) {
@@ -178,18 +214,8 @@ Status BackwardFilter(const Call& call) {
 }  // namespace
 
 size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
-  const Conv2DProblem& conv = problem.conv;
-  switch (pass) {
-    case Conv2DPass::kForward:
-      if (problem.batch_statistics) return StatisticsBytes(conv);
-      return FusesEpilogue(problem.epilogue) ? 0 : ZBytes(conv);
-    case Conv2DPass::kBackwardInput:
-      return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);
-    case Conv2DPass::kBackwardFilter:
-      return FilterPartialBytes(conv) + ZBytes(conv) +
-             FusedEpilogueGradWorkspaceBytes(EpilogueOf(problem));
-  }
-  return 0;
+  const size_t bytes = PassBytes(pass, problem), more = WarpgroupBytes(pass, problem);
+  return more == 0 ? bytes : Align(bytes) + more;
 }
 
 Status RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DArgs& args,

@@ -17,6 +17,9 @@ namespace fastconv::cuda {
 // What float32 may be rounded to on the way into a product.
 enum class FloatPrecision { kFloat32, kTf32 };
 
+// Whether the current device runs kWarpgroupConv3x3, and this build has it.
+bool HasWarpgroups();
+
 size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem);
 Status RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DArgs& args,
                  const DropoutInputs& dropout, FloatPrecision precision, void* workspace,

@@ -11,14 +11,24 @@
 namespace fastconv::cuda {
 
 inline constexpr char kConv3x3[] = "conv3x3:tensor_cores";
+// The same on GPUs of compute capability 9.0, by their own tensor-core instructions.
+inline constexpr char kWarpgroupConv3x3[] = "conv3x3:warpgroup";
 // The convolution of TensorFlow, with the epilogue as a pass of its own.
 inline constexpr char kStock[] = "stock";
 
 // Why no kernel takes the convolution, whose passes go together; empty: there is one.
 std::string Conv2DRefusal(const Conv2DProblem& problem);
 
-// The list, best first; all passes choose alike.
+// Why kWarpgroupConv3x3 does not take a pass; float32 it takes only where that may be rounded to
+// TF32.
+std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& problem);
+
+// The list without kWarpgroupConv3x3, best first; all passes choose alike.
 std::vector<DispatchEntry> ExplainConv2D(const Conv2DProblem& problem);
+// The whole list. What of it the GPU runs: HasWarpgroups() (conv2d.h), and whether float32 may be
+// rounded.
+std::vector<DispatchEntry> ExplainConv2D(Conv2DPass pass, const FusedConv2DProblem& problem,
+                                         bool has_warpgroups, bool allow_tf32);
 
 }  // namespace fastconv::cuda
 

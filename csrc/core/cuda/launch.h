@@ -48,6 +48,11 @@ inline int DeviceAttribute(cudaDeviceAttr attribute) {
 // Shared memory that a block may ask for.
 inline int MaxSharedBytes() { return DeviceAttribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
 inline int Multiprocessors() { return DeviceAttribute(cudaDevAttrMultiProcessorCount); }
+// 90 for 9.0.
+inline int ComputeCapability() {
+  return 10 * DeviceAttribute(cudaDevAttrComputeCapabilityMajor) +
+         DeviceAttribute(cudaDevAttrComputeCapabilityMinor);
+}
 
 // An empty grid is no error: there is nothing to do.
 template <class Kernel>
@@ -71,6 +76,9 @@ Status Launch(Block grid, int shared_bytes, Stream stream, const typename Kernel
 // Of an H200, whose multiprocessors are so few here that blocks take several tiles each.
 inline int MaxSharedBytes() { return 227 << 10; }
 inline int Multiprocessors() { return 2; }
+// Tests set it to choose kernels.
+inline int emulated_capability = 80;
+inline int ComputeCapability() { return emulated_capability; }
 
 template <class Kernel>
 Status Launch(Block grid, int shared_bytes, Stream, const typename Kernel::Args& args) {

@@ -11,5 +11,7 @@ set(FASTCONV_CUDA_SOURCES
   dropout.cu
   epilogue.cu
   filter_grad3x3.cu
-  max_pool.cu)
+  max_pool.cu
+  tensor_map.cu
+  warpgroup_conv3x3.cu)
 list(TRANSFORM FASTCONV_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

@@ -12,6 +12,7 @@
 #include "cases.h"
 #include "conv2d_cases.h"
 #include "conv2d_harness.h"
+#include "core/cuda/launch.h"
 #include "element_types.h"
 #include "expectation.h"
 
@@ -33,17 +34,45 @@ constexpr const char* kProblems[] = {
     "x=0x9x9x16 filter=3x3x16 act=relu",
 };
 
-// Type, and how products of float32 are rounded.
+// Maps narrower and wider than what a warpgroup takes at once, in both parities of width and
+// padding; images side by side of which some are missing; more rows than a ring has; pooled maps of
+// odd sizes. 64 pixels fill a tile of 64 channels, 128 one of 32.
+constexpr const char* kWarpgroupProblems[] = {
+    "x=1x9x16x32 filter=3x3x32 padding=same bias act=relu",
+    "x=5x12x10x32 filter=3x3x32 bias act=leaky:0.25",
+    "x=2x5x136x32 filter=3x3x32 padding=same bias",
+    "x=1x7x262x32 filter=3x3x32 padding=2,0,1,2 act=relu",
+    "x=3x15x22x32 filter=3x3x32 padding=same bias act=relu pool=2x2/2x2",
+    "x=2x9x134x32 filter=3x3x32 padding=1,0,2,1 bias act=leaky:0.25 pool=2x2/2x2",
+    "x=2x6x8x32 filter=3x3x32 bias act=relu pool=3x3/2x2:same",
+    "x=1x3x4x32 filter=3x3x32 bias",
+    "x=0x9x8x32 filter=3x3x32 act=relu",
+};
+constexpr const char* kWideWarpgroupProblems[] = {
+    "x=3x13x13x64 filter=3x3x64 padding=same bias act=relu",
+    "x=1x9x67x64 filter=3x3x64 padding=2,1,0,2 bias",
+    "x=4x11x7x64 filter=3x3x64 bias act=leaky:0.25 pool=2x2/2x2",
+    "x=1x7x63x64 filter=3x3x64 padding=same bias act=relu pool=2x2/2x2",
+};
+
+// Type, how products of float32 are rounded, and for which GPU.
 struct Mode {
   const char* name;
   DataType type;
   cuda::FloatPrecision precision;
+  int capability = 80;
 };
 constexpr Mode kModes[] = {
     {"float32", DataType::kFloat32, cuda::FloatPrecision::kFloat32},
     {"tf32", DataType::kFloat32, cuda::FloatPrecision::kTf32},
     {"bfloat16", DataType::kBFloat16, cuda::FloatPrecision::kFloat32},
     {"float16", DataType::kFloat16, cuda::FloatPrecision::kFloat32},
+};
+
+constexpr Mode kWarpgroupModes[] = {
+    {"bfloat16", DataType::kBFloat16, cuda::FloatPrecision::kFloat32, 90},
+    {"float16", DataType::kFloat16, cuda::FloatPrecision::kFloat32, 90},
+    {"tf32", DataType::kFloat32, cuda::FloatPrecision::kTf32, 90},
 };
 
 struct Outputs {
@@ -98,6 +127,9 @@ std::string ParamName(const ::testing::TestParamInfo<CudaConv2DParam>& info) {
 
 class CudaConv2DTest : public ::testing::TestWithParam<CudaConv2DParam> {
  protected:
+  void SetUp() override { cuda::emulated_capability = mode().capability; }
+  void TearDown() override { cuda::emulated_capability = 80; }
+
   const Mode& mode() const { return std::get<1>(GetParam()); }
   FusedConv2DProblem Problem() const {
     FusedConv2DProblem problem = ParseConv2DProblem(std::get<0>(GetParam()));
@@ -116,6 +148,10 @@ class CudaConv2DTest : public ::testing::TestWithParam<CudaConv2DParam> {
     return MakeConv2DScenario(std::get<0>(GetParam()), Problem(), regime());
   }
   Outputs RunPass(Conv2DPass pass, const Conv2DScenario& scenario) const {
+    const bool even = scenario.problem.conv.window.w.out % 2 == 0;
+    if (mode().capability == 90 && (pass == Conv2DPass::kForward || even)) {
+      EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(pass, scenario.problem), "");
+    }
     return RunOnDevice(pass, scenario.problem, scenario.inputs,
                        scenario.expected.forward.y.values.size(), mode().precision);
   }
@@ -139,7 +175,9 @@ TEST_P(CudaConv2DTest, BackwardInput) {
   EXPECT_TRUE(Matches(scenario.expected.dx, RunPass(Conv2DPass::kBackwardInput, scenario).dx));
 }
 
-TEST_P(CudaConv2DTest, BackwardFilter) {
+class CudaConv2DFilterTest : public CudaConv2DTest {};
+
+TEST_P(CudaConv2DFilterTest, BackwardFilter) {
   const Conv2DScenario scenario = Scenario();
   const Outputs outputs = RunPass(Conv2DPass::kBackwardFilter, scenario);
   EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter)) << "dfilter";
@@ -183,6 +221,20 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DStatisticsTest,
                                             ::testing::ValuesIn(kModes)),
                          ParamName);
 
+INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DFilterTest,
+                         ::testing::Combine(::testing::ValuesIn(kProblems),
+                                            ::testing::ValuesIn(kModes)),
+                         ParamName);
+INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DTest,
+                         ::testing::Combine(::testing::ValuesIn(kWarpgroupProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes)),
+                         ParamName);
+INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DTest,
+                         ::testing::Combine(::testing::ValuesIn(kWideWarpgroupProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes,
+                                                                kWarpgroupModes + 2)),
+                         ParamName);
+
 TEST(CudaConv2DRefusalTest, SaysWhy) {
   const auto refusal = [](const char* text, DataType type = DataType::kFloat32) {
     FusedConv2DProblem problem = ParseConv2DProblem(text);
@@ -198,6 +250,49 @@ TEST(CudaConv2DRefusalTest, SaysWhy) {
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 padding=3,1,1,1"), "only for padding of at most 2");
   EXPECT_EQ(refusal("x=2x9x9x24 filter=3x3x64"), "only for multiples of 16 channels, up to 128");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x256"), "only for multiples of 16 channels, up to 128");
+}
+
+TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
+  const auto refusal = [](const char* text, DataType type = DataType::kBFloat16,
+                          Conv2DPass pass = Conv2DPass::kForward) {
+    FusedConv2DProblem problem = ParseConv2DProblem(text);
+    problem.conv.dtype = type;
+    return cuda::WarpgroupConv3x3Refusal(pass, problem);
+  };
+  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64"), "");
+  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32", DataType::kFloat32), "");
+  EXPECT_EQ(refusal("x=2x9x9x64 filter=5x5x64"), "only for 3x3 filters");
+  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kBFloat16, Conv2DPass::kBackwardFilter),
+            "not for the gradient of the filter");
+  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64 statistics"), "only without statistics of the batch");
+  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64"), "only for as many channels out as in");
+  EXPECT_EQ(refusal("x=2x9x9x48 filter=3x3x48"), "only for 32 or 64 channels");
+  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kFloat32),
+            "float32 only with 32 channels");
+  const char* odd = "32 channels of 16 bits only for maps of even width";
+  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32"), odd);
+  const char* even = "x=2x9x8x32 filter=3x3x32 padding=1,1,1,0";  // but 7 wide behind it
+  EXPECT_EQ(refusal(even), "");
+  EXPECT_EQ(refusal(even, DataType::kFloat16, Conv2DPass::kBackwardInput), odd);
+}
+
+TEST(CudaConv2DRefusalTest, ListsWarpgroupsFirst) {
+  const auto chosen = [](DataType type, bool has_warpgroups, bool allow_tf32) {
+    FusedConv2DProblem problem = ParseConv2DProblem("x=2x9x8x32 filter=3x3x32");
+    problem.conv.dtype = type;
+    const std::vector<DispatchEntry> entries =
+        cuda::ExplainConv2D(Conv2DPass::kForward, problem, has_warpgroups, allow_tf32);
+    EXPECT_EQ(entries[0].implementation, cuda::kWarpgroupConv3x3);
+    std::string name;
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      if (entry->refusal.empty()) name += entry->implementation;
+    }
+    return name;
+  };
+  EXPECT_EQ(chosen(DataType::kBFloat16, true, false), cuda::kWarpgroupConv3x3);
+  EXPECT_EQ(chosen(DataType::kBFloat16, false, false), cuda::kConv3x3);
+  EXPECT_EQ(chosen(DataType::kFloat32, true, true), cuda::kWarpgroupConv3x3);
+  EXPECT_EQ(chosen(DataType::kFloat32, true, false), cuda::kConv3x3);
 }
 
 TEST(CudaConv2DRefusalTest, RunsNothingRefused) {

@@ -7,6 +7,7 @@
 //   Block BlockIndex(), GridSize()          x and y
 //   int ThreadIndex(), LaneIndex(), WarpIndex()
 //   unsigned char* SharedMemory()           of the launch's size, aligned to 128 bytes
+//   uint32_t SharedAddress(p)               of p inside it, in the GPU's window of shared memory
 //   void SyncThreads(), SyncWarp()
 //   Bits<n> Load<n>(p), void Store(p, Bits<n>)     n in {1, 2, 4, 8, 16} bytes, p aligned to n
 //   float ShuffleXor(v, lanes)              v of the lane whose number differs by `lanes`

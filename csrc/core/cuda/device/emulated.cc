@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/cuda/device/emulated_block.h"
 #include "core/cuda/device/matrix.h"
 
 namespace fastconv::cuda {
@@ -21,6 +22,8 @@ namespace {
 constexpr size_t kStackBytes = 256 << 10;
 constexpr size_t kGuardBytes = 1024;
 constexpr size_t kSharedAlignment = 128;
+// Where the window of shared memory begins: as aligned as SharedMemory(), no better.
+constexpr uint32_t kSharedAddress = 1024 + 3 * kSharedAlignment;
 constexpr unsigned char kNan = 0xFF;
 constexpr unsigned char kGuard = 0x5C;
 
@@ -58,10 +61,11 @@ struct Meeting {
   uint64_t round = 0;
 };
 
-struct Warp {
+// A meeting of a warp or a warpgroup, for an operation.
+struct Gathering {
   Meeting meeting;
   WarpOperation operation = nullptr;
-  void* lanes[kWarpSize];
+  void* lanes[4 * kWarpSize];
 };
 
 // The block that runs.
@@ -73,11 +77,14 @@ class BlockRun {
     shared_bytes_ = shared_bytes;
     barrier_ = {};
     warps_.assign(threads / kWarpSize, {});
+    warpgroups_.assign(threads / (4 * kWarpSize), {});
+    deferred_.clear();
     shared_.assign(shared_bytes + kGuardBytes + kSharedAlignment, kGuard);
     const auto address = reinterpret_cast<uintptr_t>(shared_.data());
     shared_begin_ =
         shared_.data() + (kSharedAlignment - address % kSharedAlignment) % kSharedAlignment;
     std::memset(shared_begin_, kNan, shared_bytes);
+    BeginBlock(threads, shared_bytes);
     if (fibers_.size() < static_cast<size_t>(threads)) fibers_.resize(threads);
     for (int i = 0; i < threads; ++i) Start(first, i);
     odd_ = (first.block.x + first.block.y) % 2 != 0;
@@ -85,8 +92,9 @@ class BlockRun {
     for (running_ = threads; running_ > 0;) {
       const uint64_t before = progress_;
       for (int i = 0; i < warps; ++i) RunWarp(odd_ ? warps - 1 - i : i);
-      if (progress_ == before) Fail("threads wait for others that do not come");
+      if (progress_ == before) PerformDeferred();
     }
+    EndBlock();
     const unsigned char* end = shared_.data() + shared_.size();
     for (const unsigned char* p = shared_begin_ + shared_bytes; p < end; ++p) {
       if (*p != kGuard) Fail("wrote beyond the shared memory");
@@ -97,11 +105,16 @@ class BlockRun {
   Fiber& fiber() { return *current_; }
   unsigned char* shared() const { return shared_begin_; }
   int shared_bytes() const { return shared_bytes_; }
-  // Of every other block the warps and lanes run in reverse order, and copies happen at once.
   bool odd() const { return odd_; }
   Meeting& barrier() { return barrier_; }
   int threads() const { return static_cast<int>(warps_.size()) * kWarpSize; }
-  Warp& warp() { return warps_[thread().index / kWarpSize]; }
+  Gathering& warp() { return warps_[thread().index / kWarpSize]; }
+  Gathering& warpgroup() {
+    const size_t index = thread().index / (4 * kWarpSize);
+    if (index >= warpgroups_.size()) Fail("not in a warpgroup of four warps");
+    return warpgroups_[index];
+  }
+  void Defer(std::function<void()> work) { deferred_.push_back(std::move(work)); }
 
   // True for the last of `count` threads; the others return once it has called Release.
   bool IsLast(Meeting* meeting, int count) {
@@ -112,7 +125,11 @@ class BlockRun {
   void Release(Meeting* meeting) {
     meeting->waiting = 0;
     ++meeting->round;
-    ++progress_;
+    MadeProgress();
+  }
+  void MadeProgress() { ++progress_; }
+  void Yield() {
+    if (_setjmp(current_->state) == 0) _longjmp(scheduler_, 1);
   }
 
  private:
@@ -151,8 +168,12 @@ class BlockRun {
     current_->begun = true;
     setcontext(&current_->context);
   }
-  void Yield() {
-    if (_setjmp(current_->state) == 0) _longjmp(scheduler_, 1);
+  void PerformDeferred() {
+    if (deferred_.empty()) Fail("threads wait for others that do not come");
+    const std::function<void()> work = std::move(deferred_.back());
+    deferred_.pop_back();
+    work();
+    ++progress_;
   }
 
   const std::function<void()>* kernel_ = nullptr;
@@ -163,7 +184,8 @@ class BlockRun {
   bool odd_ = false;
   int running_ = 0;
   Meeting barrier_;
-  std::vector<Warp> warps_;
+  std::vector<Gathering> warps_, warpgroups_;
+  std::vector<std::function<void()>> deferred_;
   std::vector<unsigned char> shared_;
   unsigned char* shared_begin_ = nullptr;
   int shared_bytes_ = 0;
@@ -198,21 +220,40 @@ unsigned char* SharedMemory() { return Running().shared(); }
 
 void SyncThreads() {
   BlockRun& run = Running();
-  if (run.IsLast(&run.barrier(), run.threads())) run.Release(&run.barrier());
+  if (!run.IsLast(&run.barrier(), run.threads())) return;
+  MeetWarps(~0u);
+  run.Release(&run.barrier());
 }
 
-void WithWarp(WarpOperation operation, void* mine) {
+namespace {
+
+void Gather(Gathering* gathering, int count, WarpOperation operation, void* mine) {
   BlockRun& run = Running();
-  Warp& warp = run.warp();
-  if (warp.meeting.waiting > 0 && warp.operation != operation) {
+  if (gathering->meeting.waiting > 0 && gathering->operation != operation) {
     Fail("lanes of a warp call different collective operations");
   }
-  warp.operation = operation;
-  warp.lanes[run.thread().index % kWarpSize] = mine;
-  if (!run.IsLast(&warp.meeting, kWarpSize)) return;
-  operation(warp.lanes);
-  run.Release(&warp.meeting);
+  gathering->operation = operation;
+  gathering->lanes[run.thread().index % count] = mine;
+  if (!run.IsLast(&gathering->meeting, count)) return;
+  operation(gathering->lanes);
+  run.Release(&gathering->meeting);
 }
+
+}  // namespace
+
+void WithWarp(WarpOperation operation, void* mine) {
+  Gather(&Running().warp(), kWarpSize, operation, mine);
+}
+void WithWarpgroup(WarpOperation operation, void* mine) {
+  Gather(&Running().warpgroup(), 4 * kWarpSize, operation, mine);
+}
+
+bool IsOddBlock() { return Running().odd(); }
+void WaitUntil(const std::function<bool()>& condition) {
+  while (!condition()) Running().Yield();
+}
+void MadeProgress() { Running().MadeProgress(); }
+void Defer(std::function<void()> work) { Running().Defer(std::move(work)); }
 
 void Fail(const char* what) {
   const Thread& thread = CurrentThread();
@@ -231,6 +272,16 @@ void RequireShared(const void* p, int bytes) {
   if (first < run.shared() || first + bytes > run.shared() + run.shared_bytes()) {
     Fail("not in the shared memory");
   }
+}
+
+uint32_t SharedAddress(const void* p) {
+  return kSharedAddress +
+         static_cast<uint32_t>(static_cast<const unsigned char*>(p) - Running().shared());
+}
+unsigned char* FromSharedAddress(uint32_t address, int bytes) {
+  unsigned char* p = Running().shared() + (static_cast<int64_t>(address) - kSharedAddress);
+  RequireShared(p, bytes);
+  return p;
 }
 
 void WaitForCopies(int left) {

@@ -28,6 +28,10 @@ FASTCONV_DEVICE unsigned char* SharedMemory() {
   return shared_memory;
 }
 
+FASTCONV_DEVICE uint32_t SharedAddress(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
 FASTCONV_DEVICE void SyncThreads() { __syncthreads(); }
 FASTCONV_DEVICE void SyncWarp() { __syncwarp(); }
 

@@ -1,0 +1,390 @@
+// 3x3 convolution, stride 1, on the tensor cores of compute capability 9.0a, with bias, activation
+// and 2x2 max pooling in the registers that hold the sums; with a rotated filter (pack_filter3x3.h)
+// the gradient of its input.
+//
+// The filter stays in shared memory. A row of the input is multiplied by all of it once: in steps
+// of a filter column, whose operand is the row from another pixel on, it gives its share of three
+// rows of the output. The oldest of these is complete then; its way to memory lies under the
+// products of the next row. See warpgroup_conv3x3_args.h for the rest.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_H_
+#define FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_H_
+
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "core/cuda/device/bulk_copy.h"
+#include "core/cuda/device/warpgroup.h"
+#include "core/cuda/kernels/codes.h"
+#include "core/cuda/kernels/pack_filter3x3.h"
+#include "core/cuda/kernels/pooled_cell.h"
+#include "core/cuda/kernels/values.h"
+#include "core/cuda/kernels/warpgroup_conv3x3_args.h"
+
+namespace fastconv::cuda {
+
+// As many channels from as to.
+template <class T, int kChannels, bool kPooled>
+struct WarpgroupConv3x3 {
+  using Args = WarpgroupConv3x3Args;
+  using Filter = PackedFilter3x3<T, kChannels, kChannels>;
+  static constexpr int kThreads = WarpgroupRings::kThreads;
+  static constexpr int kMinBlocks = 1;
+  static constexpr int kWorkers = WarpgroupRings::kWorkers;
+
+  static constexpr int kPixelBytes = Filter::kRowBytes;
+  static constexpr int kPerUnit = kUnitBytes / kPixelBytes;
+  // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves.
+  static constexpr int kTiles = kChannels == 32 ? 2 : 1;
+  static constexpr int kTilePixels = 64;
+  static constexpr int kUnits = kTiles * kTilePixels / kPerUnit;
+  static constexpr bool kPairs = kPerUnit == 2;
+  static_assert(kPairs ? kTiles == 2 : kPerUnit == 1, "a tile per pixel of a pair");
+  // What products read of a stage: the last column and shift are up to two units further on.
+  static constexpr int kStageUnits = kUnits + 2;
+
+  static FASTCONV_DEVICE void Run(const Args& args) {
+    if constexpr (kHasWarpgroups) RunWarp(args);
+  }
+
+ private:
+  static FASTCONV_DEVICE void RunWarp(const Args& args) {
+    const Shared shared(args);
+    if (ThreadIndex() == 0) shared.InitializeBarriers(args.stages);
+    SyncThreads();
+    const int group = WarpIndex() / 4;
+    if (group == kWorkers) {
+      LowerRegisters<40>();
+      const int worker = WarpIndex() % 4;  // one warp each
+      if (LaneIndex() == 0 && worker < kWorkers) Fetch(args, shared, worker);
+    } else {
+      RaiseRegisters<232>();
+      Consumer(args, shared, group).Run();
+    }
+  }
+
+  static constexpr int kColumns = 3 * kChannels;  // of a product: three rows of sums
+  static constexpr int kSums = kColumns / 2;
+  static constexpr int kRowSums = kChannels / 2;
+  static constexpr int kDepthBytes = 32, kDepths = kPixelBytes / kDepthBytes;
+  // Channels of a pixel that a thread has, in vectors of 16 bytes.
+  static constexpr int kValues = kChannels / 4;
+  static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
+
+  struct Shared {
+    unsigned char* filter;
+    unsigned char* stages;
+    WarpgroupRings::Barriers* barriers;
+
+    FASTCONV_DEVICE explicit Shared(const Args& args) {
+      unsigned char* const begin = SharedMemory();
+      const int past = static_cast<int>(SharedAddress(begin) % kStageAlignment);
+      filter = begin + (past == 0 ? 0 : kStageAlignment - past);
+      stages = filter + Filter::kBytes;
+      barriers = reinterpret_cast<WarpgroupRings::Barriers*>(stages + kWorkers * args.stages *
+                                                                          args.stage_bytes);
+    }
+
+    FASTCONV_DEVICE void InitializeBarriers(int count) const {
+      Initialize(&barriers->filter, 1);
+      for (int worker = 0; worker < kWorkers; ++worker) {
+        for (int i = 0; i < count; ++i) {
+          Initialize(&barriers->stage[worker][i].full, 1);
+          Initialize(&barriers->stage[worker][i].empty, 4);  // a lane of each warp
+        }
+      }
+      FenceBarriers();
+    }
+  };
+  static_assert(Filter::kBytes % kStageAlignment == 0, "stages are aligned");
+
+  // The place in a ring, whose stages are used in turn.
+  struct RingPosition {
+    int stage = 0, parity = 0;
+
+    FASTCONV_DEVICE void Advance(int stages) {
+      if (++stage == stages) {
+        stage = 0;
+        parity ^= 1;
+      }
+    }
+  };
+
+  static FASTCONV_DEVICE int Worker(int group) { return BlockIndex().x * kWorkers + group; }
+  static FASTCONV_DEVICE int Workers() { return GridSize().x * kWorkers; }
+  static FASTCONV_DEVICE unsigned char* Ring(const Args& args, const Shared& shared, int group) {
+    return shared.stages + group * args.stages * args.stage_bytes;
+  }
+
+  // One thread: the filter, and a worker's rows.
+  static FASTCONV_DEVICE void Fetch(const Args& args, const Shared& shared, int group) {
+    PrefetchMap(args.x);
+    if (group == 0) {
+      ArriveExpecting(&shared.barriers->filter, Filter::kBytes);
+      LoadBulk(shared.filter, args.filter, Filter::kBytes, &shared.barriers->filter);
+    }
+    unsigned char* const ring = Ring(args, shared, group);
+    const int bytes = args.box_images * args.box_units * kUnitBytes;
+    RingPosition at;
+    ForStripRows<kPooled>(args, Worker(group), Workers(), [&](const StripRows& rows) {
+      const int unit = rows.strip * args.strip_pixels / kPerUnit - args.units_before;
+      for (int i = 0; i < rows.count + 2; ++i) {
+        WarpgroupRings::Stage* const stage = &shared.barriers->stage[group][at.stage];
+        WaitPhase(&stage->empty, at.parity ^ 1);  // of the first round: over before it begins
+        ArriveExpecting(&stage->full, bytes);
+        LoadTile(ring + at.stage * args.stage_bytes, args.x,
+                 {{0, unit, rows.first + i - args.pad_h, rows.first_image}}, &stage->full);
+        at.Advance(args.stages);
+      }
+    });
+  }
+
+  class Consumer {
+   public:
+    FASTCONV_DEVICE Consumer(const Args& args, const Shared& shared, int group)
+        : args_(args),
+          shared_(shared),
+          group_(group),
+          ring_(Ring(args, shared, group)),
+          slope_(args.activation.linear ? 1 : args.activation.slope),
+          floor_(args.activation.linear || args.activation.slope != 0 ? -INFINITY : 0.0f) {
+      FASTCONV_UNROLL
+      for (int i = 0; i < kValues; ++i) bias_[i] = 0;
+      if (args.bias == nullptr) return;
+      FASTCONV_UNROLL
+      for (int i = 0; i < kVectors; ++i) {
+        float bias[kVector];
+        LoadValues(static_cast<const T*>(args.bias) + Channel(i), bias);
+        FASTCONV_UNROLL
+        for (int j = 0; j < kVector; ++j) bias_[i * kVector + j] = bias[j];
+      }
+    }
+
+    FASTCONV_DEVICE void Run() {
+      FASTCONV_UNROLL
+      for (int row = 0; row < 3; ++row) Reset(row);
+      WaitPhase(&shared_.barriers->filter, 0);
+      ForStripRows<kPooled>(args_, Worker(group_), Workers(), [&](const StripRows& rows) {
+        FindPixels(rows);
+        const int steps = rows.count + 2;
+        for (int i = 0; i < steps; i += 3) {
+          Step<0>(rows, i);
+          if (i + 1 < steps) Step<1>(rows, i + 1);
+          if (i + 2 < steps) Step<2>(rows, i + 2);
+        }
+        StorePending();
+        pending_ = false;
+        FASTCONV_UNROLL
+        for (int row = 0; row < 3; ++row) Reset(row);
+      });
+    }
+
+   private:
+    // Cells of pooling, or pixels, whose results a thread stores: of each the row of D, or both of
+    // a pair of rows.
+    static constexpr int kPlaces = kPooled ? (kPairs ? 2 : kTiles) : 2 * kTiles;
+
+    // First channel of a thread's vector.
+    static FASTCONV_DEVICE int Channel(int vector) {
+      return (vector * 4 + LaneIndex() % 4) * kVector;
+    }
+
+    // The row of D, of all tiles, that a thread has in registers 2 and 3 (half 1) or 0 and 1.
+    static FASTCONV_DEVICE int RowOfD(int half) {
+      return WarpIndex() % 4 * 16 + LaneIndex() / 4 + 8 * half;
+    }
+
+    // Pixel of the strip's images, side by side.
+    static FASTCONV_DEVICE int Pixel(int place) {
+      if constexpr (!kPooled) {
+        const int tile = place / 2, row = RowOfD(place % 2);
+        return kPairs ? 2 * row + tile : tile * kTilePixels + row;
+      } else if constexpr (kPairs) {
+        return 2 * RowOfD(place);
+      } else {  // neighbours exchange halves: Neighbours()
+        const int odd = LaneIndex() / 4 % 2;
+        return place * kTilePixels + RowOfD(odd) - odd;
+      }
+    }
+
+    FASTCONV_DEVICE void FindPixels(const StripRows& rows) {
+      const int height = kPooled ? args_.out_height / 2 : args_.out_height;
+      const int width = kPooled ? args_.out_width / 2 : args_.out_width;
+      const int box_pixels = args_.box_units * kPerUnit;
+      FASTCONV_UNROLL
+      for (int place = 0; place < kPlaces; ++place) {
+        const int pixel = Pixel(place);
+        const int image = pixel / box_pixels;
+        const int in_strip = pixel - image * box_pixels;
+        const int column = rows.strip * args_.strip_pixels + in_strip;
+        const int to_column = kPooled ? column / 2 : column;
+        present_[place] = image < args_.box_images && rows.first_image + image < args_.images &&
+                          in_strip < args_.strip_pixels && to_column < width;
+        to_[place] =
+            ((rows.first_image + image) * static_cast<int64_t>(height) * width + to_column) *
+            kChannels;
+      }
+    }
+
+    FASTCONV_DEVICE void Reset(int row) {
+      FASTCONV_UNROLL
+      for (int tile = 0; tile < kTiles; ++tile) {
+        FASTCONV_UNROLL
+        for (int value = 0; value < kValues; ++value) {
+          FASTCONV_UNROLL
+          for (int half = 0; half < 2; ++half) Sum(tile, row, half, value) = bias_[value];
+        }
+      }
+    }
+
+    FASTCONV_DEVICE float& Sum(int tile, int row, int half, int value) {
+      return sum_[tile][row * kRowSums + value / 2 * 4 + half * 2 + value % 2];
+    }
+
+    // Input row i of rows.count + 2; kPhase = i % 3. Its filter rows are in the order of the three
+    // rows of sums; output i - 2 is complete afterwards.
+    template <int kPhase>
+    FASTCONV_DEVICE void Step(const StripRows& rows, int i) {
+      constexpr int kFirstSlot = kPhase == 0 ? 0 : 3 - kPhase;
+      constexpr int kComplete = (kPhase + 1) % 3;
+      WarpgroupRings::Stage* const stage = &shared_.barriers->stage[group_][at_.stage];
+      WaitPhase(&stage->full, at_.parity);
+      const Operand pixels = RowsOperand<kUnitBytes>(ring_ + at_.stage * args_.stage_bytes);
+      const Operand filter =
+          RowsOperand<kPixelBytes>(shared_.filter) + kFirstSlot * Filter::kSlotBytes;
+      BeginProducts(sum_);
+      FASTCONV_UNROLL
+      for (int s = 0; s < 3; ++s) {
+        FASTCONV_UNROLL
+        for (int depth = 0; depth < kDepths; ++depth) {
+          FASTCONV_UNROLL
+          for (int tile = 0; tile < kTiles; ++tile) {
+            MultiplyAddAsync<kColumns>(T(), pixels + (FirstByte(tile, s) + depth * kDepthBytes),
+                                       filter + (s * Filter::kColumnBytes + depth * kDepthBytes),
+                                       sum_[tile]);
+          }
+        }
+      }
+      CommitProducts();
+      StorePending();
+      WaitForProducts<0>(sum_);
+      if (LaneIndex() == 0) Arrive(&stage->empty);
+      at_.Advance(args_.stages);
+      if constexpr (kPooled) {
+        Pool(kComplete, i % 2 != 0);
+        pending_ = i >= 2 && i % 2 != 0;
+        pending_row_ = (rows.first + i - 2) / 2;
+      } else {
+        Keep(kComplete);
+        pending_ = i >= 2;
+        pending_row_ = rows.first + i - 2;
+      }
+      Reset(kComplete);
+    }
+
+    // Where a tile's pixels for filter column s begin in a row.
+    FASTCONV_DEVICE int FirstByte(int tile, int s) const {
+      const int pixel = (kPairs ? tile : tile * kTilePixels) + s + args_.shift;
+      return pixel * kPixelBytes;
+    }
+
+    // Without branches: those would make the compiler wait for products under way.
+    FASTCONV_DEVICE float Activated(float v) const {
+      const float below = fmaxf(v * slope_, floor_);  // relu: 0 also for -inf, whose product is NaN
+      return v <= 0 ? below : v;                      // keeps NaN
+    }
+
+    FASTCONV_DEVICE void Keep(int row) {
+      FASTCONV_UNROLL
+      for (int place = 0; place < kPlaces; ++place) {
+        FASTCONV_UNROLL
+        for (int value = 0; value < kValues; ++value) {
+          result_[place][value] = FromFloat<T>(Activated(Sum(place / 2, row, place % 2, value)));
+        }
+      }
+    }
+
+    FASTCONV_DEVICE void Pool(int row, bool below) {
+      FASTCONV_UNROLL
+      for (int place = 0; place < kPlaces; ++place) {
+        FASTCONV_UNROLL
+        for (int value = 0; value < kValues; ++value) {
+          float left, right;
+          Neighbours(row, place, value, &left, &right);
+          PooledCell<1> cell(0);
+          cell.maximum[0] = below ? maximum_[place][value] : -INFINITY;
+          cell.position[0] = below ? position_[place][value] : 0;
+          cell.Add(0, Activated(left), below ? 2 : 0);
+          cell.Add(0, Activated(right), below ? 3 : 1);
+          maximum_[place][value] = cell.maximum[0];
+          position_[place][value] = cell.position[0];
+        }
+      }
+    }
+
+    // Two pixels of a row that are pooled together: of a pair's two tiles, or of two rows of D that
+    // lanes 4 apart hold. Of those the even one takes the cell of its half 0, the odd one of 1.
+    FASTCONV_DEVICE void Neighbours(int row, int place, int value, float* left, float* right) {
+      if constexpr (kPairs) {
+        *left = Sum(0, row, place, value);
+        *right = Sum(kTiles - 1, row, place, value);
+      } else {
+        const bool odd = LaneIndex() / 4 % 2 != 0;
+        const float first = Sum(place, row, 0, value), second = Sum(place, row, 1, value);
+        const float other = ShuffleXor(odd ? first : second, 4);
+        *left = odd ? other : first;
+        *right = odd ? second : other;
+      }
+    }
+
+    FASTCONV_DEVICE void StorePending() {
+      const int64_t row = static_cast<int64_t>(pending_row_) *
+                          (kPooled ? args_.out_width / 2 : args_.out_width) * kChannels;
+      FASTCONV_UNROLL
+      for (int place = 0; place < kPlaces; ++place) {
+        if (!pending_ || !present_[place]) continue;
+        FASTCONV_UNROLL
+        for (int i = 0; i < kVectors; ++i) {
+          const int64_t to = row + to_[place] + Channel(i);
+          T vector[kVector];
+          uint8_t codes[kVector];
+          FASTCONV_UNROLL
+          for (int j = 0; j < kVector; ++j) {
+            const int value = i * kVector + j;
+            if constexpr (kPooled) {
+              const float maximum = maximum_[place][value];
+              vector[j] = FromFloat<T>(maximum);
+              codes[j] = static_cast<uint8_t>(CodeOf(false, position_[place][value], maximum > 0));
+            } else {
+              vector[j] = result_[place][value];
+            }
+          }
+          StoreElements(vector, static_cast<T*>(args_.y) + to);
+          if constexpr (kPooled) StoreElements(codes, args_.code + to);
+        }
+      }
+    }
+
+    const Args& args_;
+    const Shared& shared_;
+    const int group_;
+    unsigned char* const ring_;
+    const float slope_, floor_;
+    RingPosition at_;
+    float bias_[kValues];
+    float sum_[kTiles][kSums];
+    // The row that is complete and not yet stored, and where it goes.
+    bool pending_ = false;
+    int pending_row_ = 0;
+    T result_[kPlaces][kPooled ? 1 : kValues];
+    bool present_[kPlaces];
+    int64_t to_[kPlaces];
+    // Pooled: of both rows, or so far of the upper one.
+    float maximum_[kPlaces][kPooled ? kValues : 1];
+    int position_[kPlaces][kPooled ? kValues : 1];
+  };
+};
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_H_

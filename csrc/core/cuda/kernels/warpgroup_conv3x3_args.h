@@ -1,0 +1,86 @@
+// What warpgroup_conv3x3.h is told, how the map is cut, and where things lie in shared memory.
+//
+// A warpgroup computes one row after the other of a strip of the map, which is as wide as its sums
+// allow; of narrow maps several images lie side by side. Its rows of the input come through a ring
+// of stages. Rows are measured in units of 128 bytes: a pixel, or two.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_ARGS_H_
+#define FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_ARGS_H_
+
+#include <cstdint>
+
+#include "core/cuda/device/bulk_copy.h"
+#include "core/cuda/kernels/block_args.h"
+
+namespace fastconv::cuda {
+
+struct WarpgroupConv3x3Args {
+  TensorMap x;         // [images][height][width in units][unit]
+  const void* filter;  // PackedFilter3x3
+  const void* bias;    // [outputs], or null
+  void* y;
+  uint8_t* code;  // pooled
+  ActivationArgs activation;
+  int images;
+  int out_height, out_width;  // before pooling
+  int pad_h;
+  int strips, strip_pixels;   // of the output's rows; even
+  int box_images, box_units;  // of a stage
+  int units_before;           // a strip's output, that a box begins with
+  int shift;                  // pixels of those that no output needs
+  int rows;                   // of a strip, after pooling
+  int total_rows;             // of all strips
+  int stages, stage_bytes;
+};
+
+// Consecutive rows of a strip.
+struct StripRows {
+  int first_image, strip;
+  int first, count;  // of the output before pooling
+};
+
+// Calls body(StripRows) for the part of all rows that is the worker's. Ring and consumer agree.
+template <bool kPooled, class Body>
+FASTCONV_DEVICE void ForStripRows(const WarpgroupConv3x3Args& args, int worker, int workers,
+                                  const Body& body) {
+  constexpr int kRows = kPooled ? 2 : 1;
+  const auto first_of = [&](int i) {
+    return static_cast<int>(static_cast<int64_t>(args.total_rows) * i / workers);
+  };
+  const int end = first_of(worker + 1);
+  for (int row = first_of(worker); row < end;) {
+    const int strip = row / args.rows, first = row - strip * args.rows;
+    const int left = args.rows - first;
+    const int count = end - row < left ? end - row : left;
+    const int boxes = strip / args.strips;
+    body(StripRows{boxes * args.box_images, strip - boxes * args.strips, first * kRows,
+                   count * kRows});
+    row += count;
+  }
+}
+
+constexpr int kUnitBytes = 128;
+constexpr int kStageAlignment = 1024;  // after which the permutation of units repeats
+constexpr int kMaxStages = 5;          // more were no faster
+
+// Two warpgroups that multiply, each with a ring, and one that starts the copies of both.
+struct WarpgroupRings {
+  static constexpr int kWorkers = 2;
+  static constexpr int kThreads = (kWorkers + 1) * 4 * kWarpSize;
+
+  struct Stage {
+    Barrier full, empty;
+  };
+  struct Barriers {
+    Barrier filter;
+    Stage stage[kWorkers][kMaxStages];
+  };
+
+  static constexpr int SharedBytes(int filter_bytes, int stages, int stage_bytes) {
+    return kStageAlignment + filter_bytes + kWorkers * stages * stage_bytes +
+           static_cast<int>(sizeof(Barriers));
+  }
+};
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_ARGS_H_

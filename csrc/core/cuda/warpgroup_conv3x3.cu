@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <string>
+
+#include "core/cuda/conv2d.h"
+#include "core/cuda/kernels/warpgroup_conv3x3.h"
+#include "core/cuda/launch.h"
+#include "core/cuda/warpgroup_conv3x3.h"
+
+namespace fastconv::cuda {
+namespace {
+
+int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+template <class Kernel>
+void CutIntoStrips(const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
+  constexpr int kPixels = Kernel::kUnits * Kernel::kPerUnit;
+  args->strips = CeilDiv(conv.out_width, kPixels);
+  args->strip_pixels = CeilDiv(CeilDiv(conv.out_width, args->strips), 2) * 2;
+  args->units_before = CeilDiv(conv.pad_w, Kernel::kPerUnit);
+  args->shift = args->units_before * Kernel::kPerUnit - conv.pad_w;
+  args->box_units = CeilDiv(args->shift + args->strip_pixels + 2, Kernel::kPerUnit);
+  const int strip_units = CeilDiv(args->strip_pixels, Kernel::kPerUnit);
+  const int side_by_side = (Kernel::kUnits - strip_units) / args->box_units + 1;
+  args->box_images = args->strips > 1 ? 1 : std::min(side_by_side, args->images);
+}
+
+template <class T, class Kernel>
+Status EncodeRows(DataType dtype, const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
+  TileDescription tile = {};
+  tile.dtype = dtype;
+  tile.tensor = conv.x;
+  const int unit = kUnitBytes / static_cast<int>(sizeof(T));
+  const int64_t extent[] = {unit, conv.width / Kernel::kPerUnit, conv.height, args->images};
+  std::copy(extent, extent + kTileRank, tile.extent);
+  tile.stride_bytes[0] = kUnitBytes;
+  tile.stride_bytes[1] = kUnitBytes * extent[1];
+  tile.stride_bytes[2] = tile.stride_bytes[1] * extent[2];
+  const int box[] = {unit, args->box_units, 1, args->box_images};
+  std::copy(box, box + kTileRank, tile.box);
+  return Encode(tile, &args->x);
+}
+
+template <class T, int kChannels, bool kPooled>
+Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bool rotated,
+                     void* packed_filter, Stream stream) {
+  using Kernel = WarpgroupConv3x3<T, kChannels, kPooled>;
+  using Pack = PackFilter3x3<T, kChannels, kChannels>;
+  WarpgroupConv3x3Args args = {};
+  args.images = static_cast<int>(images);
+  args.out_height = conv.out_height;
+  args.out_width = conv.out_width;
+  args.rows = kPooled ? conv.out_height / 2 : conv.out_height;
+  if (args.images == 0 || args.rows == 0 || conv.out_width < (kPooled ? 2 : 1)) return Status();
+  CutIntoStrips<Kernel>(conv, &args);
+  FASTCONV_RETURN_IF_ERROR((EncodeRows<T, Kernel>(dtype, conv, &args)));
+  FASTCONV_RETURN_IF_ERROR(
+      Launch<Pack>({Pack::kBlocks, 1}, 0, stream, {conv.filter, packed_filter, rotated}));
+  args.filter = packed_filter;
+  args.bias = conv.bias;
+  args.y = conv.y;
+  args.code = conv.code;
+  args.activation = conv.activation;
+  args.pad_h = conv.pad_h;
+  args.total_rows = CeilDiv(args.images, args.box_images) * args.strips * args.rows;
+  const int units = std::max(args.box_images * args.box_units, Kernel::kStageUnits);
+  args.stage_bytes = CeilDiv(units * kUnitBytes, kStageAlignment) * kStageAlignment;
+  constexpr int kFilterBytes = Kernel::Filter::kBytes;
+  const int left = MaxSharedBytes() - WarpgroupRings::SharedBytes(kFilterBytes, 0, 0);
+  args.stages = std::min(left / (Kernel::kWorkers * args.stage_bytes), kMaxStages);
+  const int blocks = std::min(Multiprocessors(), CeilDiv(args.total_rows, Kernel::kWorkers));
+  return Launch<Kernel>({blocks, 1},
+                        WarpgroupRings::SharedBytes(kFilterBytes, args.stages, args.stage_bytes),
+                        stream, args);
+}
+
+// Calls body(T(), integral constant of the channels).
+template <class Body>
+Status WithVariant(DataType dtype, int64_t channels, const Body& body) {
+  constexpr std::integral_constant<int, 32> narrow;
+  constexpr std::integral_constant<int, 64> wide;
+  switch (dtype) {
+    case DataType::kFloat32:
+      return body(float(), narrow);
+    case DataType::kBFloat16:
+      return channels == 32 ? body(BFloat16(), narrow) : body(BFloat16(), wide);
+    case DataType::kFloat16:
+      return channels == 32 ? body(Float16(), narrow) : body(Float16(), wide);
+    default:
+      return Unimplemented(std::string("no kernels for ") + Name(dtype));
+  }
+}
+
+}  // namespace
+
+bool HasWarpgroups() {
+#ifdef FASTCONV_WITH_WARPGROUPS
+  return ComputeCapability() == 90;
+#else
+  return false;
+#endif
+}
+
+size_t PackedFilterBytes(DataType dtype, int64_t channels) {
+  return PackedFilter3x3<uint8_t, 1, 1>::kBytes * channels * channels * SizeOf(dtype);
+}
+
+Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool rotated,
+                              bool pooled, void* packed_filter, Stream stream) {
+  return WithVariant(dtype, args.channels, [&](auto type, auto channels) {
+    using T = decltype(type);
+    constexpr int kChannels = decltype(channels)::value;
+    const auto launch =
+        pooled ? LaunchVariant<T, kChannels, true> : LaunchVariant<T, kChannels, false>;
+    return launch(dtype, images, args, rotated, packed_filter, stream);
+  });
+}
+
+}  // namespace fastconv::cuda

@@ -1,0 +1,24 @@
+// Launch of the kernels for 3x3 convolutions on GPUs of compute capability 9.0.
+#ifndef FASTCONV_CORE_CUDA_WARPGROUP_CONV3X3_H_
+#define FASTCONV_CORE_CUDA_WARPGROUP_CONV3X3_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cuda/kernels/conv3x3.h"
+#include "core/cuda/stream.h"
+#include "core/dtype.h"
+#include "core/status.h"
+
+namespace fastconv::cuda {
+
+// Scratch for the packed filter, of a convolution that WarpgroupRefusal (conv2d_dispatch.h) takes.
+size_t PackedFilterBytes(DataType dtype, int64_t channels);
+
+// Sizes of tiles and chunks in `args` are not used; rotated: the gradient of the input.
+Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool rotated,
+                              bool pooled, void* packed_filter, Stream stream);
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_WARPGROUP_CONV3X3_H_
