@@ -91,7 +91,7 @@ using Explanation = std::tuple<std::string, std::string, std::string>;
 // By the kernels of this build on the GPU that is there.
 std::vector<DispatchEntry> ExplainOnGpu(Conv2DPass pass, const FusedConv2DProblem& problem,
                                         bool allow_tf32) {
-#ifdef FASTCONV_WITH_CUDA
+#if FASTCONV_WITH_CUDA
   const bool has_warpgroups = cuda::HasWarpgroups();
 #else
   constexpr bool has_warpgroups = false;
