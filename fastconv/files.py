@@ -33,6 +33,26 @@ def make_folder(path: str | os.PathLike) -> pathlib.Path:
     return path
 
 
+def write_files(folder: str | os.PathLike, contents: dict[str, bytes]) -> list[pathlib.Path]:
+    """Writes files to a folder, each of them aside first.
+
+    Args:
+        folder: The folder, made where there is none.
+        contents: Bytes by file name.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        InputError: One cannot be written.
+    """
+    files = [pathlib.Path(folder, name) for name in contents]
+    for file, content in zip(files, contents.values(), strict=True):
+        with written_aside(file) as aside:
+            aside.write_bytes(content)
+    return files
+
+
 @contextlib.contextmanager
 def written_aside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Gives a path to write to and, when that is done, moves the file to its place.

@@ -15,7 +15,7 @@ from fastconv.errors import InputError
 from fastconv.evaluation import figures, summary
 from fastconv.evaluation.classifier import BATCH_SIZE, Classifier
 from fastconv.evaluation.metrics import Evaluation, measure
-from fastconv.files import written_aside
+from fastconv.files import write_files
 
 
 def evaluate(
@@ -92,9 +92,7 @@ def evaluate(
         plots.png(figures.confusion(evaluation)),
         plots.png(samples),
     )
-    for file, content in zip(evaluation.files, contents, strict=True):
-        with written_aside(file) as aside:
-            aside.write_bytes(content)
+    write_files(output, dict(zip(names, contents, strict=True)))
     return evaluation
 
 

@@ -10,7 +10,7 @@ from fastconv import plots
 from fastconv.evaluation import figures
 from fastconv.evaluation.activations import activation_maps, first_filters
 from fastconv.evaluation.classifier import Classifier
-from fastconv.files import written_aside
+from fastconv.files import write_files
 
 
 def show(
@@ -67,8 +67,4 @@ def show(
     for number, stage in enumerate(stages, start=1):
         name = f"maps-{number}-{stage.layer}-{stage.stage.replace(' ', '-')}.png"
         pictures[name] = figures.maps(stage, max_maps)
-    files = [pathlib.Path(output) / name for name in pictures]
-    for file, picture in zip(files, pictures.values(), strict=True):
-        with written_aside(file) as aside:
-            aside.write_bytes(plots.png(picture))
-    return files
+    return write_files(output, {name: plots.png(picture) for name, picture in pictures.items()})

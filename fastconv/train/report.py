@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
 
 from fastconv import plots, tables
-from fastconv.files import written_aside
+from fastconv.files import write_files
 from fastconv.train.curves import NARROW, WIDE, draw_curves
 
 # What holds for any two trainings of equal settings.
@@ -37,11 +36,7 @@ def write_report(comparison, directory):
         "results.json": (json.dumps(_record(comparison), indent=2) + "\n").encode(),
         "curves.png": plots.png(_draw_curves(comparison)),
     }
-    files = [pathlib.Path(directory) / name for name in contents]
-    for file, content in zip(files, contents.values(), strict=True):
-        with written_aside(file) as aside:
-            aside.write_bytes(content)
-    return files
+    return write_files(directory, contents)
 
 
 def table(comparison):

@@ -7,6 +7,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for helpers and tolerances
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -50,6 +51,14 @@ def device(request):
     """Puts a test of `pytest -m gpu` on the GPU; `helpers.assert_on` checks what has run where."""
     with tf.device("/GPU:0" if runs_on_gpu(request.config) else None):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _same_policy():
+    """Leaves Keras's dtype policy as it was."""
+    policy = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture

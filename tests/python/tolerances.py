@@ -79,6 +79,15 @@ def chain_bound(dtype, terms):
     )
 
 
+def stock_layers_bound(dtype):
+    """Bounds the relative L2 difference that the roundings of stock layers to `dtype` make.
+
+    Inference folds batch normalisation into the filter and rounds it, and the result, once; stock
+    layers round the convolution, the bias, the normalisation and their parameters.
+    """
+    return 4 * roundoff(dtype)
+
+
 def dropout_bound(dtype, terms):
     """Bounds the relative L2 error of a block with dropout whose longest sum has `terms` terms.
 

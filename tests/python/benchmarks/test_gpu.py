@@ -3,23 +3,13 @@
 import dataclasses
 import importlib
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import REPOSITORY
 
 from fastconv import config, native
 
 PARTS = ("train_step", "inference", "layers", "memory")
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(str(REPOSITORY))
-    policy = keras.config.dtype_policy()
-    yield
-    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def harness(monkeypatch):
-    from helpers import REPOSITORY
-
-    monkeypatch.syspath_prepend(str(REPOSITORY))
+@pytest.fixture
+def harness():
     from benchmarks import harness
 
     return harness

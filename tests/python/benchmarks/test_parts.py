@@ -8,19 +8,10 @@ import statistics
 import subprocess
 import sys
 
-import keras
 import pytest
 from helpers import REPOSITORY
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(str(REPOSITORY))
-    policy = keras.config.dtype_policy()
-    yield
-    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture

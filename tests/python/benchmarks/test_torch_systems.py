@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from helpers import REPOSITORY
 
 from fastconv import models
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
-@pytest.fixture(autouse=True)
-def torch_systems(monkeypatch):
-    monkeypatch.syspath_prepend(str(REPOSITORY))
+@pytest.fixture
+def torch_systems():
     from benchmarks import torch_systems
 
     return torch_systems

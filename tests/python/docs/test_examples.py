@@ -53,13 +53,10 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def folder(request, tmp_path, monkeypatch):
-    """Makes a folder with those files the current one, and takes back what examples set."""
+    """Makes a folder with those files the current one."""
     if "prepared" in request.fixturenames:
         shutil.copytree(request.getfixturevalue("prepared"), tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    policy = keras.config.dtype_policy()
-    yield tmp_path
-    keras.config.set_dtype_policy(policy)
 
 
 def modules():

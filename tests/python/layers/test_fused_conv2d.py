@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from helpers import values
 from keras import layers
-from tolerances import assert_close_in_norm, chain_bound
+from tolerances import assert_close_in_norm, chain_bound, stock_layers_bound
 
 from fastconv.layers import FusedConv2D
 
@@ -87,13 +87,6 @@ def pair(name, batch_norm, **batch_norm_arguments):
     stock.set_weights(weights)
     fused.set_weights(stock.get_weights())
     return fused, stock
-
-
-@pytest.fixture
-def restored_policy():
-    policy = keras.config.dtype_policy()
-    yield
-    keras.config.set_dtype_policy(policy)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -185,7 +178,7 @@ def test_not_trainable_means_inference():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16", "float64"])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_types(policy, batch_norm, restored_policy):
+def test_types(policy, batch_norm):
     keras.config.set_dtype_policy(policy)
     # The op holds epsilon as float32: one that is exact in all types.
     fused, stock = pair("relu_pool", batch_norm, **({"epsilon": 2.0**-10} if batch_norm else {}))
@@ -195,13 +188,12 @@ def test_types(policy, batch_norm, restored_policy):
     for training in (True, False):
         y = fused(x, training=training)
         assert y.dtype == dtype
-        # Stock rounds after each layer, the fused one once: a few roundings of the type.
-        bound = chain_bound(dtype, 4 * 9 * 10) if dtype == tf.float64 else 8 * 2.0**-9
+        bound = stock_layers_bound(dtype) + chain_bound(tf.float64, 4 * 9 * 10)
         assert_close_in_norm(y, stock(x, training=training), bound, "y")
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_trains_in_mixed_precision(policy, restored_policy):
+def test_trains_in_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
     fused, _ = pair("relu_pool", True)
     fused.compile("sgd", "mse")

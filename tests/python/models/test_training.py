@@ -27,14 +27,6 @@ def batches():
     return x.reshape(STEPS, BATCH, 32, 32, 3), y.reshape(STEPS, BATCH, 10)
 
 
-@pytest.fixture
-def policy(request):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy(before)
-
-
 def losses(system, backend, variant, batches, jit_compile, weights=None):
     """Returns the loss of each step, and the initial weights."""
     keras.utils.set_random_seed(1)  # equal dropout masks
@@ -60,9 +52,9 @@ def losses(system, backend, variant, batches, jit_compile, weights=None):
         ("cifar10", None, False, "float64"),
         ("fruits360", "v5", False, "float64"),
     ],
-    indirect=["policy"],
 )
 def test_loss_curves_agree(system, variant, jit_compile, policy, batches):
+    keras.config.set_dtype_policy(policy)
     # Keras draws other masks with XLA, fastconv the same ones.
     stock, weights = losses(system, "stock", variant, batches, jit_compile=False)
     fast, _ = losses(system, "fastconv", variant, batches, jit_compile, weights)

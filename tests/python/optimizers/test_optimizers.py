@@ -287,15 +287,9 @@ def mixed_model():
     )
 
 
-@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
-def mixed_policy(request):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy(before)
-
-
-def test_mixed_precision(mixed_policy):
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    keras.config.set_dtype_policy(policy)
     # Whole numbers of few bits: the 16-bit gradients of both are equal.
     x = np.random.default_rng(1).integers(-1, 2, (STEPS, 8, 256)).astype("float32")
     trained = []
@@ -305,7 +299,7 @@ def test_mixed_precision(mixed_policy):
         for batch in x:
             model.train_on_batch(batch, np.ones((8, 3), "float32"))
         scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-        assert scaled == (mixed_policy == "mixed_float16")
+        assert scaled == (policy == "mixed_float16")
         trained.append(model.get_weights())
     for fused, stock in zip(*trained, strict=True):
         assert fused.dtype == np.float32
