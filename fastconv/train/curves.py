@@ -16,7 +16,8 @@ def draw_curves(title, curves, marks=()):
         title: string.
         curves: list of tuples `(label, values, style)`: `values` is a dict of lists, `loss` and
             `accuracy` with one number per epoch; `style` holds arguments of matplotlib's `plot`.
-        marks: list of tuples `(epoch, label)`, vertical lines at epochs from 1. Defaults to `()`.
+        marks: list of tuples `(epoch, label, linestyle)`, vertical lines at epochs from 1. Defaults
+            to `()`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -26,8 +27,8 @@ def draw_curves(title, curves, marks=()):
         for label, values, style in curves:
             epochs = range(1, len(values[metric]) + 1)
             axes.plot(epochs, values[metric], label=label, **style)
-        for epoch, label in marks:
-            axes.axvline(epoch, color="0.4", linewidth=1, linestyle="--", label=label)
+        for epoch, label, line in marks:
+            axes.axvline(epoch, color="0.4", linewidth=1.2, linestyle=line, label=label)
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -51,10 +52,10 @@ def draw_run(title, rows, best_epoch):
     """
     columns = {name: [row[name] for row in rows] for name in METRICS}
     validation = {name: columns[f"val_{name}"] for name in ("loss", "accuracy")}
-    marks = [(best_epoch, "best epoch")]
+    marks = [(best_epoch, "best epoch", "--")]
     phases = [row.get("phase") for row in rows]
     for epoch in range(1, len(rows)):
         if phases[epoch] != phases[epoch - 1]:
-            marks.append((epoch + 0.5, f"begin of {phases[epoch]}"))
+            marks.append((epoch + 0.5, f"begin of {phases[epoch]}", ":"))
     curves = [("training", columns, _TRAINING), ("validation", validation, NARROW)]
     return draw_curves(title, curves, marks)

@@ -79,3 +79,16 @@ def test_epochs_are_whole(drawn, epochs):
         ticks = [tick for tick in figure.axes[0].get_xticks() if first <= tick <= last]
         assert ticks
         assert all(tick == round(tick) for tick in ticks)
+
+
+def test_the_best_epoch_and_the_phases_are_marked_apart(drawn):
+    row = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5)
+    rows = [{**row, "phase": "head"}, {**row, "phase": "head"}, {**row, "phase": "fine-tune"}]
+    curves.draw_run("title", rows, best_epoch=2)
+    marks = drawn[0].axes[1].lines[2:]
+    assert [(mark.get_label(), *mark.get_xdata()) for mark in marks] == [
+        ("best epoch", 2, 2),
+        ("begin of fine-tune", 2.5, 2.5),
+    ]
+    best, phase = (mark.get_linestyle() for mark in marks)
+    assert best != phase
