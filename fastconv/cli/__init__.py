@@ -1,11 +1,13 @@
 """The command `fastconv`, one module per sub-command."""
 
+import sys
+
 from fastconv.cli import demo, evaluate, info, predict, prepare, report, show, train, transfer
-from fastconv.cli.arguments import Parser
+from fastconv.cli.arguments import USAGE_ERROR, Parser, print_error
 from fastconv.errors import InputError
-from fastconv_command import report_error, report_interrupt
 
 _COMMANDS = (demo, prepare, train, transfer, evaluate, predict, show, report, info)
+_INTERRUPTED = 130
 
 
 def main(arguments=None):
@@ -21,9 +23,11 @@ def main(arguments=None):
     try:
         options.run(options)
     except KeyboardInterrupt as interrupt:
-        return report_interrupt(interrupt or "no results written")
+        print(f"\nfastconv: interrupted, {interrupt or 'no results written'}", file=sys.stderr)
+        return _INTERRUPTED
     except (InputError, ImportError, OSError) as error:
-        return report_error(error)
+        print_error(error)
+        return USAGE_ERROR
     return 0
 
 

@@ -1,15 +1,22 @@
 """What the commands' parsers share: one-line errors and the types of arguments."""
 
 import argparse
+import sys
 
-from fastconv_command import report_error
+USAGE_ERROR = 2
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the whole usage."""
 
     def error(self, message):
-        self.exit(report_error(f"{message} (see `{self.prog} --help`)"))
+        print_error(f"{message} (see `{self.prog} --help`)")
+        self.exit(USAGE_ERROR)
+
+
+def print_error(error):
+    """Prints an error in one line."""
+    print(f"fastconv: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def positive(text):

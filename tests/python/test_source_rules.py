@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "csrc" / "core"
 KERNELS = CORE / "cpu" / "kernels"
-FOLDERS = ("benchmarks", "cmake", "csrc", "fastconv", "fastconv_command", "tests")
+FOLDERS = ("benchmarks", "cmake", "csrc", "fastconv", "tests")
 
 CPP_SUFFIXES = (".cc", ".cu", ".h")
 CMAKE_SUFFIXES = (".cmake", ".txt")
