@@ -180,6 +180,9 @@ def resume(run: str | os.PathLike, **given) -> Run:
             or its images are not there any more.
         Interrupted: The training was interrupted again.
 
-    Example: `run = fastconv.train.resume("runs/photos")`.
+    Example:
+
+    >>> import fastconv.train
+    >>> run = fastconv.train.resume("runs/photos")  # doctest: +SKIP
     """
     return go_on(Run(run), given)

@@ -1,5 +1,6 @@
 """Rules that the sources follow, checked on the sources themselves."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -14,6 +15,21 @@ CPP_SUFFIXES = (".cc", ".cu", ".h")
 CMAKE_SUFFIXES = (".cmake", ".txt")
 SOURCE_SUFFIXES = (*CPP_SUFFIXES, ".py", ".pyi", ".cmake")
 MAX_LINES = 600
+
+# The floors of the package, from the ground up: a module imports from the floors below its own.
+PACKAGE = ROOT / "fastconv"
+FLOORS = (
+    ("errors", "plots", "tables", "version"),
+    ("config", "files", "native"),
+    ("about", "data", "optimizers", "placement", "steps"),
+    ("ops",),
+    ("layers",),
+    ("explanation", "models"),
+    ("conversion", "evaluation"),
+    ("train",),
+    ("demo", "reports"),
+    ("cli",),
+)
 
 # What core must know nothing of.
 FRAMEWORK_INCLUDE = re.compile(
@@ -86,6 +102,35 @@ def test_kernels_include_no_standard_library_template():
         for line, name in includes(path)
         if name not in KERNEL_SYSTEM_INCLUDES and not KERNEL_CORE_INCLUDES.match(name)
     ]
+    assert not found, "\n".join(found)
+
+
+def imported(path):
+    """The modules and packages of fastconv that a Python file imports, with the line numbers."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "fastconv":
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module.removeprefix("fastconv.")] if "fastconv." in node.module else []
+        elif isinstance(node, ast.Import):
+            names = [a.name.removeprefix("fastconv.") for a in node.names if "fastconv." in a.name]
+        else:
+            continue
+        yield from ((node.lineno, name.partition(".")[0]) for name in names)
+
+
+def test_python_modules_import_from_the_floors_below():
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    found = []
+    for path in source_files(".py", under=PACKAGE):
+        own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if own == "__init__":  # which imports what users need
+            continue
+        found += [
+            f"{where(path, line)} imports fastconv.{name}"
+            for line, name in imported(path)
+            if name != own and floor[name] >= floor[own]
+        ]
     assert not found, "\n".join(found)
 
 
