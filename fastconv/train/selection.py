@@ -19,7 +19,8 @@ def select_images(chosen: Settings) -> ImageListing:
         An `ImageListing` with images for `held_out`.
 
     Raises:
-        InputError: The images cannot be used, or there are none to validate on.
+        InputError: The images cannot be used, they are of more classes than the system tells apart,
+            or there are none to validate on.
     """
     listing = list_images(
         chosen.data,
@@ -28,6 +29,12 @@ def select_images(chosen: Settings) -> ImageListing:
         validation_split=chosen.validation_split,
         seed=chosen.seed,
     )
+    names, most = listing.class_names, chosen.description.max_classes
+    if most is not None and len(names) > most:
+        raise InputError(
+            f"{chosen.system} tells {most} classes apart: choose them with --classes A,B "
+            f"(`classes=['A', 'B']`). Received: {len(names)} classes: {', '.join(names)}"
+        )
     if held_out(listing) is None:
         raise InputError(
             "The data folder has no test/ to validate on: set a share of the training images apart "

@@ -240,7 +240,7 @@ def test_a_full_disk_ends_in_one_line_and_can_be_resumed(
         (["cifar10", "--data", "photos", "--limit-classes", "4"], ["3 classes", "limit_classes=4"]),
         (["cifar10", "--data", "photos", "--precision", "int8"], ["--precision", "int8"]),
         (["cifar10", "--data", "photos", "--output", "file"], ["cannot be made", "file"]),
-        (["catsdogs", "--data", "photos"], ["two classes", "3"]),
+        (["catsdogs", "--data", "photos"], ["tells 2 classes apart", "--classes", ": 3 classes"]),
         (["cifar10", "--data", "photos/train"], ["no test/", "--validation-split"]),
         (["--resume", "photos"], ["config.json", "photos"]),
     ],
