@@ -167,10 +167,15 @@ class TestCore:
 
     @pytest.mark.parametrize(
         ("filter_shape", "chosen"),
-        [((3, 3, 32, 64), "conv3x3:tensor_cores"), ((5, 5, 32, 64), "stock")],
+        [
+            ((3, 3, 32, 64), "conv3x3:tensor_cores"),
+            ((3, 3, 3, 64), "image_conv3x3:tensor_cores"),
+            ((5, 5, 32, 64), "stock"),
+        ],
     )
     def test_explain_conv2d_on_gpu(self, filter_shape, chosen):
-        entries = native.core().explain_conv2d((8, 9, 9, 32), filter_shape, device="gpu")
+        x_shape = (8, 9, 9, filter_shape[2])
+        entries = native.core().explain_conv2d(x_shape, filter_shape, device="gpu")
         for name in ("forward", "backward_input", "backward_filter"):
             of_pass = [entry for entry in entries if entry[0] == name]
             assert next(entry[1] for entry in of_pass if not entry[2]) == chosen

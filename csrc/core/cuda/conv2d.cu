@@ -64,6 +64,8 @@ struct Call {
   Stream stream;
 };
 
+bool TakesImage(const Conv2DProblem& conv) { return ImageConv3x3Refusal(conv).empty(); }
+
 void SetTiles(int64_t batch, Conv3x3Args* args) {
   args->tile_rows = static_cast<int>(TilesAlong(args->out_height));
   args->tile_columns = static_cast<int>(TilesAlong(args->out_width));
@@ -112,19 +114,32 @@ size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   return 0;
 }
 
-// The convolution itself, by warpgroups where they take it.
-Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, bool pooled) {
+// The convolution itself, by warpgroups where they take it. `blocks`: how many partial statistics
+// there are.
+Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv3x3Result result,
+                int* blocks = nullptr) {
   const Conv2DProblem& conv = call.problem.conv;
   const bool rotated = pass == Conv2DPass::kBackwardInput;
   const bool rounded = conv.dtype != DataType::kFloat32 || call.precision == FloatPrecision::kTf32;
   if (rounded && WarpgroupBytes(pass, call.problem) > 0) {
+    const bool pooled = result == Conv3x3Result::kPooledMap;
     return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, rotated, pooled,
                                   call.workspace + Align(PassBytes(pass, call.problem)),
                                   call.stream);
   }
-  const auto not_rotated = pooled ? LaunchPooledConv3x3 : LaunchConv3x3;
-  return (rotated ? LaunchRotatedConv3x3 : not_rotated)(conv.dtype, call.precision, args,
-                                                        call.stream);
+  if (rotated) return LaunchRotatedConv3x3(conv.dtype, call.precision, args, call.stream);
+  if (TakesImage(conv)) {
+    return LaunchImageConv3x3(conv.dtype, call.precision, result, args, call.stream, blocks);
+  }
+  switch (result) {
+    case Conv3x3Result::kMap:
+      return LaunchConv3x3(conv.dtype, call.precision, args, call.stream);
+    case Conv3x3Result::kPooledMap:
+      return LaunchPooledConv3x3(conv.dtype, call.precision, args, call.stream);
+    case Conv3x3Result::kMapAndStatistics:
+      return LaunchConv3x3WithStatistics(conv.dtype, call.precision, args, call.stream, blocks);
+  }
+  return Status(StatusCode::kInternal, "No such result");
 }
 
 Status Forward(const Call& call) {
@@ -134,7 +149,7 @@ Status Forward(const Call& call) {
   if (!FusesEpilogue(epilogue)) {
     args.bias = nullptr;
     args.y = call.workspace;
-    FASTCONV_RETURN_IF_ERROR(Convolve(Conv2DPass::kForward, call, args, /*pooled=*/false));
+    FASTCONV_RETURN_IF_ERROR(Convolve(Conv2DPass::kForward, call, args, Conv3x3Result::kMap));
     return FusedEpilogue(EpilogueOf(call.problem), call.workspace, call.args.bias, call.args.y,
                          call.args.code, call.dropout, call.stream);
   }
@@ -146,15 +161,17 @@ Status Forward(const Call& call) {
     args.statistics = reinterpret_cast<float*>(call.workspace);
     int blocks = 0;
     FASTCONV_RETURN_IF_ERROR(
-        LaunchConv3x3WithStatistics(conv.dtype, call.precision, args, call.stream, &blocks));
+        Convolve(Conv2DPass::kForward, call, args, Conv3x3Result::kMapAndStatistics, &blocks));
     return MergeBatchStatistics(args.statistics, blocks, conv.out_channels,
                                 static_cast<float*>(call.args.mean),
                                 static_cast<float*>(call.args.variance), call.stream);
   }
-  return Convolve(Conv2DPass::kForward, call, args, epilogue.pool.enabled);
+  return Convolve(Conv2DPass::kForward, call, args,
+                  epilogue.pool.enabled ? Conv3x3Result::kPooledMap : Conv3x3Result::kMap);
 }
 
-// A convolution of dz with the filter, turned round and its channels swapped.
+// A convolution of dz with the filter, turned round and its channels swapped. A map of few channels
+// has no kernel of its own for it: networks do not ask for the gradient of the images they read.
 Status BackwardInput(const Call& call) {
   const Conv2DProblem& conv = call.problem.conv;
   const void* dz = call.args.dy;
@@ -179,7 +196,7 @@ Status BackwardInput(const Call& call) {
   args.pad_h = 2 - forward.pad_h;
   args.pad_w = 2 - forward.pad_w;
   SetTiles(conv.batch, &args);
-  return Convolve(Conv2DPass::kBackwardInput, call, args, /*pooled=*/false);
+  return Convolve(Conv2DPass::kBackwardInput, call, args, Conv3x3Result::kMap);
 }
 
 Status BackwardFilter(const Call& call) {
@@ -208,7 +225,8 @@ Status BackwardFilter(const Call& call) {
   args.tile_columns = forward.tile_columns;
   args.tiles = forward.tiles;
   args.output_blocks = (args.outputs + 31) / 32;
-  return LaunchFilterGrad3x3(conv.dtype, call.precision, args, call.args.dfilter, call.stream);
+  const auto launch = TakesImage(conv) ? LaunchImageFilterGrad3x3 : LaunchFilterGrad3x3;
+  return launch(conv.dtype, call.precision, args, call.args.dfilter, call.stream);
 }
 
 }  // namespace
@@ -221,8 +239,12 @@ size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) 
 Status RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DArgs& args,
                  const DropoutInputs& dropout, FloatPrecision precision, void* workspace,
                  Stream stream) {
-  const std::string refusal = Conv2DRefusal(problem.conv);
-  if (!refusal.empty()) return Unimplemented(std::string(kConv3x3) + ": " + refusal);
+  const std::string refusal = Conv3x3Refusal(problem.conv);
+  const std::string image_refusal = ImageConv3x3Refusal(problem.conv);
+  if (!refusal.empty() && !image_refusal.empty()) {
+    return Unimplemented(std::string(kConv3x3) + ": " + refusal + "; " + kImageConv3x3 + ": " +
+                         image_refusal);
+  }
   const Call call = {problem, args, dropout, precision, static_cast<unsigned char*>(workspace),
                      stream};
   switch (pass) {

@@ -13,11 +13,14 @@ namespace fastconv::cuda {
 inline constexpr char kConv3x3[] = "conv3x3:tensor_cores";
 // The same on GPUs of compute capability 9.0, by their own tensor-core instructions.
 inline constexpr char kWarpgroupConv3x3[] = "conv3x3:warpgroup";
+// For maps of up to four channels, such as the images that a network reads.
+inline constexpr char kImageConv3x3[] = "image_conv3x3:tensor_cores";
 // The convolution of TensorFlow, with the epilogue as a pass of its own.
 inline constexpr char kStock[] = "stock";
 
-// Why no kernel takes the convolution, whose passes go together; empty: there is one.
-std::string Conv2DRefusal(const Conv2DProblem& problem);
+// Why an implementation does not take the convolution, whose passes go together; empty: it does.
+std::string Conv3x3Refusal(const Conv2DProblem& problem);
+std::string ImageConv3x3Refusal(const Conv2DProblem& problem);
 
 // Why kWarpgroupConv3x3 does not take a pass; float32 it takes only where that may be rounded to
 // TF32.

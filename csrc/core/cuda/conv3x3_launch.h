@@ -6,8 +6,10 @@
 #include <string>
 
 #include "core/cuda/conv2d.h"
+#include "core/cuda/kernels/channel_sums.h"
 #include "core/cuda/kernels/conv3x3.h"
 #include "core/cuda/kernels/filter_grad3x3.h"
+#include "core/cuda/kernels/warp_sums.h"
 #include "core/cuda/launch.h"
 
 namespace fastconv::cuda {
@@ -30,6 +32,9 @@ Status LaunchPooledConv3x3(DataType dtype, FloatPrecision precision, const Conv3
                            Stream stream);
 Status LaunchRotatedConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
                             Stream stream);
+// Of maps of up to four channels. `blocks`, unless null, as above.
+Status LaunchImageConv3x3(DataType dtype, FloatPrecision precision, Conv3x3Result result,
+                          const Conv3x3Args& args, Stream stream, int* blocks);
 
 // Calls body(T(), integral constant of the Precision).
 template <class Body>
@@ -54,8 +59,10 @@ Status WithProduct(DataType dtype, FloatPrecision precision, const Body& body) {
 inline int Conv3x3Blocks(int tiles, int columns) {
   return BlocksPerColumn(tiles, /*per_multiprocessor=*/3, columns);
 }
+// Of any kernel.
+constexpr int kMaxConv3x3Blocks = 4;  // of a multiprocessor
 inline int MaxConv3x3Blocks(int tiles, int outputs) {
-  return Conv3x3Blocks(tiles, (outputs + kWideOutputs - 1) / kWideOutputs);
+  return BlocksPerColumn(tiles, kMaxConv3x3Blocks, (outputs + kWideOutputs - 1) / kWideOutputs);
 }
 
 template <class Kernel>
@@ -89,6 +96,19 @@ inline int FilterGradBlocks(int tiles, int channels, int outputs) {
 }
 Status LaunchFilterGrad3x3(DataType dtype, FloatPrecision precision, const FilterGrad3x3Args& args,
                            void* dfilter, Stream stream);
+Status LaunchImageFilterGrad3x3(DataType dtype, FloatPrecision precision,
+                                const FilterGrad3x3Args& args, void* dfilter, Stream stream);
+
+// Adds up the blocks' sums; the last step of both.
+template <class T>
+Status LaunchAddFilterPartials(const FilterGrad3x3Args& args, int blocks, void* dfilter,
+                               Stream stream) {
+  using Add = AddPartials<T>;
+  const int size = 9 * args.channels * args.outputs;
+  const typename Add::Args add = {args.partials, blocks, size, size, static_cast<T*>(dfilter),
+                                  nullptr};
+  return Launch<Add>(Add::GridFor(add), Add::kSharedBytes, stream, add);
+}
 
 }  // namespace fastconv::cuda
 

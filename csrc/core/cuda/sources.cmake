@@ -11,6 +11,8 @@ set(FASTCONV_CUDA_SOURCES
   dropout.cu
   epilogue.cu
   filter_grad3x3.cu
+  image_conv3x3.cu
+  image_filter_grad3x3.cu
   max_pool.cu
   tensor_map.cu
   warpgroup_conv3x3.cu)

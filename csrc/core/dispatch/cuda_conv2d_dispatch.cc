@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "core/cuda/conv2d_dispatch.h"
 
@@ -8,10 +9,12 @@ namespace {
 
 constexpr int64_t kTile = 16;
 constexpr int64_t kMaxChannels = 128;
+constexpr int64_t kMaxImageChannels = 4;
 
-}  // namespace
+bool InWholeFragments(int64_t channels) { return channels % 16 == 0 && channels <= kMaxChannels; }
 
-std::string Conv2DRefusal(const Conv2DProblem& conv) {
+// What all kernels refuse.
+std::string CommonRefusal(const Conv2DProblem& conv) {
   const WindowAxis &h = conv.window.h, &w = conv.window.w;
   if (AccumulationType(conv.dtype) == DataType::kFloat64) return "no kernels for float64";
   if (h.window != 3 || w.window != 3) return "only for 3x3 filters";
@@ -19,20 +22,47 @@ std::string Conv2DRefusal(const Conv2DProblem& conv) {
   if (h.dilation != 1 || w.dilation != 1) return "only without dilation";
   if (conv.groups != 1) return "only for one group";
   if (h.pad_before > 2 || w.pad_before > 2) return "only for padding of at most 2";
-  const auto fits = [](int64_t channels) { return channels % 16 == 0 && channels <= kMaxChannels; };
-  if (!fits(conv.in_channels) || !fits(conv.out_channels)) {
-    return "only for multiples of 16 channels, up to " + std::to_string(kMaxChannels);
-  }
   const int64_t tiles = conv.batch * ((h.in + 2) / kTile + 1) * ((w.in + 2) / kTile + 1);
   if (tiles > std::numeric_limits<int32_t>::max() / 2) return "only for fewer pixels";
   return "";
 }
 
+}  // namespace
+
+std::string Conv3x3Refusal(const Conv2DProblem& conv) {
+  const std::string refusal = CommonRefusal(conv);
+  if (!refusal.empty()) return refusal;
+  if (!InWholeFragments(conv.in_channels) || !InWholeFragments(conv.out_channels)) {
+    return "only for multiples of 16 channels, up to " + std::to_string(kMaxChannels);
+  }
+  return "";
+}
+
+std::string ImageConv3x3Refusal(const Conv2DProblem& conv) {
+  const std::string refusal = CommonRefusal(conv);
+  if (!refusal.empty()) return refusal;
+  if (conv.in_channels > kMaxImageChannels) {
+    return "only for up to " + std::to_string(kMaxImageChannels) + " input channels";
+  }
+  if (!InWholeFragments(conv.out_channels)) {
+    return "only for multiples of 16 output channels, up to " + std::to_string(kMaxChannels);
+  }
+  return "";
+}
+
 std::vector<DispatchEntry> ExplainConv2D(const Conv2DProblem& problem) {
-  const std::string refusal = Conv2DRefusal(problem);
-  const bool able = refusal.empty();
-  return {{kConv3x3, refusal, able},
-          {kStock, able ? std::string(kConv3x3) + " is preferred" : "", true}};
+  std::vector<DispatchEntry> entries;
+  std::string chosen;
+  const auto add = [&](const char* name, std::string refusal) {
+    const bool able = refusal.empty();
+    if (able && !chosen.empty()) refusal = chosen + " is preferred";
+    if (able && chosen.empty()) chosen = name;
+    entries.push_back({name, std::move(refusal), able});
+  };
+  add(kConv3x3, Conv3x3Refusal(problem));
+  add(kImageConv3x3, ImageConv3x3Refusal(problem));
+  add(kStock, "");
+  return entries;
 }
 
 }  // namespace fastconv::cuda

@@ -8,7 +8,7 @@ namespace fastconv::cuda {
 
 std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
-  const std::string refusal = Conv2DRefusal(conv);
+  const std::string refusal = Conv3x3Refusal(conv);
   if (!refusal.empty()) return refusal;
   if (pass == Conv2DPass::kBackwardFilter) return "not for the gradient of the filter";
   if (problem.batch_statistics) return "only without statistics of the batch";

@@ -32,6 +32,15 @@ constexpr const char* kProblems[] = {
     "x=1x10x11x32 filter=3x3x16 bias act=relu pool=3x3/2x2:same",
     "x=2x9x10x16 filter=3x3x16 padding=2,1,0,2 act=leaky:0.25",
     "x=0x9x9x16 filter=3x3x16 act=relu",
+    // Maps of up to four channels.
+    "x=3x34x33x3 filter=3x3x32 padding=same bias act=relu",
+    "x=1x18x33x3 filter=3x3x16 bias act=leaky:0.25 pool=2x2/2x2",
+    "x=1x20x16x1 filter=3x3x48 padding=same bias act=relu pool=2x2/2x2",
+    "x=3x9x18x4 filter=3x3x80 padding=2,1,0,2 act=leaky:0.25",
+    "x=1x5x6x3 filter=3x3x128 padding=same bias",
+    "x=1x11x10x3 filter=3x3x16 bias act=relu pool=3x3/2x2:same",
+    "x=2x12x11x2 filter=3x3x32 padding=same bias",
+    "x=0x9x9x3 filter=3x3x16 act=relu",
 };
 
 // Maps narrower and wider than what a warpgroup takes at once, in both parities of width and
@@ -194,6 +203,7 @@ constexpr const char* kStatisticsProblems[] = {
     "x=5x12x8x32 filter=3x3x32 padding=same bias statistics",
     "x=3x35x19x16 filter=3x3x48 bias statistics",
     "x=2x37x49x32 filter=3x3x16 padding=same bias statistics",
+    "x=3x35x50x3 filter=3x3x48 padding=same bias statistics",
 };
 
 class CudaConv2DStatisticsTest : public CudaConv2DTest {};
@@ -235,11 +245,16 @@ INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DTest,
                                                                 kWarpgroupModes + 2)),
                          ParamName);
 
+std::string RefusalOf(std::string (*refusal)(const Conv2DProblem&), const char* text,
+                      DataType type = DataType::kFloat32) {
+  FusedConv2DProblem problem = ParseConv2DProblem(text);
+  problem.conv.dtype = type;
+  return refusal(problem.conv);
+}
+
 TEST(CudaConv2DRefusalTest, SaysWhy) {
   const auto refusal = [](const char* text, DataType type = DataType::kFloat32) {
-    FusedConv2DProblem problem = ParseConv2DProblem(text);
-    problem.conv.dtype = type;
-    return cuda::Conv2DRefusal(problem.conv);
+    return RefusalOf(cuda::Conv3x3Refusal, text, type);
   };
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64"), "");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64", DataType::kFloat64), "no kernels for float64");
@@ -295,12 +310,45 @@ TEST(CudaConv2DRefusalTest, ListsWarpgroupsFirst) {
   EXPECT_EQ(chosen(DataType::kFloat32, true, false), cuda::kConv3x3);
 }
 
+TEST(CudaConv2DRefusalTest, SaysWhyOfImages) {
+  const auto refusal = [](const char* text, DataType type = DataType::kFloat32) {
+    return RefusalOf(cuda::ImageConv3x3Refusal, text, type);
+  };
+  EXPECT_EQ(refusal("x=2x9x9x1 filter=3x3x16"), "");
+  EXPECT_EQ(refusal("x=2x9x9x4 filter=3x3x128"), "");
+  EXPECT_EQ(refusal("x=2x9x9x3 filter=3x3x16", DataType::kFloat64), "no kernels for float64");
+  EXPECT_EQ(refusal("x=2x9x9x3 filter=5x5x16"), "only for 3x3 filters");
+  EXPECT_EQ(refusal("x=2x9x9x5 filter=3x3x16"), "only for up to 4 input channels");
+  EXPECT_EQ(refusal("x=2x9x9x3 filter=3x3x24"),
+            "only for multiples of 16 output channels, up to 128");
+  EXPECT_EQ(refusal("x=2x9x9x3 filter=3x3x144"),
+            "only for multiples of 16 output channels, up to 128");
+}
+
+TEST(CudaConv2DRefusalTest, ListsWhatIsChosenFirst) {
+  using Names = std::vector<std::string>;
+  const auto able = [](const char* text) {
+    Names names;
+    for (const DispatchEntry& entry : cuda::ExplainConv2D(ParseConv2DProblem(text).conv)) {
+      if (!entry.able) continue;
+      EXPECT_EQ(entry.refusal, names.empty() ? "" : names[0] + " is preferred");
+      names.push_back(entry.implementation);
+    }
+    return names;
+  };
+  EXPECT_EQ(able("x=2x9x9x32 filter=3x3x64"), (Names{cuda::kConv3x3, cuda::kStock}));
+  EXPECT_EQ(able("x=2x9x9x3 filter=3x3x64"), (Names{cuda::kImageConv3x3, cuda::kStock}));
+  EXPECT_EQ(able("x=2x9x9x24 filter=3x3x64"), (Names{cuda::kStock}));
+}
+
 TEST(CudaConv2DRefusalTest, RunsNothingRefused) {
   const FusedConv2DProblem problem = ParseConv2DProblem("x=2x9x9x24 filter=3x3x64");
-  EXPECT_EQ(cuda::RunConv2D(Conv2DPass::kForward, problem, {}, {}, cuda::FloatPrecision::kFloat32,
-                            nullptr, nullptr)
-                .code(),
-            StatusCode::kUnimplemented);
+  const Status status = cuda::RunConv2D(Conv2DPass::kForward, problem, {}, {},
+                                        cuda::FloatPrecision::kFloat32, nullptr, nullptr);
+  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message(),
+            "conv3x3:tensor_cores: only for multiples of 16 channels, up to 128; "
+            "image_conv3x3:tensor_cores: only for up to 4 input channels");
 }
 
 }  // namespace

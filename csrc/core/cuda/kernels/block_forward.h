@@ -43,7 +43,8 @@ struct BlockForward {
     float v[kVector];
     LoadValues(static_cast<const T*>(args.z) + at, v);
     FASTCONV_UNROLL
-    for (int i = 0; i < kVector; ++i) v[i] = Activate(args.activation, stage(i, v[i]));
+    for (int i = 0; i < kVector; ++i) v[i] = stage(i, v[i]);
+    Activate(args.activation, v);
     if (dropout.enabled()) {
       const int64_t image = pixel / (static_cast<int64_t>(args.height) * args.width);
       bool keep[kVector];
@@ -68,9 +69,10 @@ struct BlockForward {
       float v[kVector];
       LoadValues(static_cast<const T*>(args.z) + pixel * channels + part.channel, v);
       FASTCONV_UNROLL
-      for (int c = 0; c < kVector; ++c) {
-        pooled.Add(c, Activate(args.activation, stage(c, v[c])), position);
-      }
+      for (int c = 0; c < kVector; ++c) v[c] = stage(c, v[c]);
+      Activate(args.activation, v);
+      FASTCONV_UNROLL
+      for (int c = 0; c < kVector; ++c) pooled.Add(c, v[c], position);
     };
     if constexpr (kPooling == Pooling::kTwoByTwo) {
       FASTCONV_UNROLL

@@ -95,7 +95,8 @@ struct Conv3x3 {
       } else {
         constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
         at.row += warp_row_;
-        sums_.template Store<kPooled>(args_, at, first_output_ + warp_output_);
+        sums_.template Store<kPooled, /*kAnyOutputs=*/kRotated>(args_, at,
+                                                                first_output_ + warp_output_);
       }
     }
   }

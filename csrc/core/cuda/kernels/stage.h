@@ -9,10 +9,17 @@
 
 namespace fastconv::cuda {
 
-FASTCONV_DEVICE float Activate(const ActivationArgs& activation, float v) {
-  if (activation.linear || v > 0) return v;
-  if (activation.slope == 0) return v < 0 ? 0 : v;  // keeps NaN; no product, so -inf becomes 0
-  return v * activation.slope;
+// The kind of activation, the same for all threads, is asked for once: no branches per value.
+template <int kCount>
+FASTCONV_DEVICE void Activate(const ActivationArgs& activation, float (&v)[kCount]) {
+  if (activation.linear) return;
+  if (activation.slope == 0) {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kCount; ++i) v[i] = v[i] < 0 ? 0 : v[i];  // keeps NaN, and -inf becomes 0
+  } else {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kCount; ++i) v[i] = v[i] > 0 ? v[i] : v[i] * activation.slope;
+  }
 }
 
 // gradient * activation'(what came in); at 0 the negative side's slope, as in TensorFlow.

@@ -95,7 +95,8 @@ class WarpSums {
   }
 
   // Rows from (image, row) on, the tile's columns from `column` on, channels from `output` on.
-  template <bool kPooled>
+  // kAnyOutputs: channels need not come in whole runs of eight.
+  template <bool kPooled, bool kAnyOutputs>
   FASTCONV_DEVICE void Store(const Conv3x3Args& args, const Tile& at, int output) const {
     if constexpr (kPooled) {
       output += LaneIndex() % 4 * 8;
@@ -107,8 +108,14 @@ class WarpSums {
         StorePooled(args, at.image, (at.row + i) / 2, column / 2, output, bias, i);
       }
     } else {
+      const int count = args.outputs - output - LaneIndex() % 4 * 8;
       ForEachPixel(args, at, output, [&](int64_t offset, const float(&v)[8]) {
-        StoreValues(v, static_cast<T*>(args.y) + offset);
+        T* y = static_cast<T*>(args.y) + offset;
+        if (kAnyOutputs && args.outputs % 8 != 0) {
+          StoreFirst(v, count, y);
+        } else {
+          StoreValues(v, y);
+        }
       });
     }
   }
@@ -159,7 +166,15 @@ class WarpSums {
       for (int j = 0; j < kNTiles; ++j) v[2 * j + part] = of_tile[j];
     }
     FASTCONV_UNROLL
-    for (int c = 0; c < 8; ++c) v[c] = Activate(activation, v[c] + bias[c]);
+    for (int c = 0; c < 8; ++c) v[c] += bias[c];
+    Activate(activation, v);
+  }
+
+  static FASTCONV_DEVICE void StoreFirst(const float (&v)[8], int count, T* y) {
+    FASTCONV_UNROLL
+    for (int c = 0; c < 8; ++c) {
+      if (c < count) y[c] = FromFloat<T>(v[c]);
+    }
   }
 
   // Rows i and i + 1 of the warp. The neighbours of a pixel on the right are on its left for half
