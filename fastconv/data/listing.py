@@ -223,7 +223,7 @@ def list_undivided(directory: str | os.PathLike) -> FilesByClass:
 def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[pathlib.Path]:
     """Returns the image files of a folder in alphabetical order.
 
-    Hidden files and files without an image's extension are left out.
+    Files without an image's extension are left out, and hidden files and folders.
 
     Args:
         folder: The folder.
@@ -236,7 +236,7 @@ def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[path
         entry
         for entry in sorted(folder.rglob("*") if recursive else folder.iterdir())
         if entry.suffix.lower() in IMAGE_EXTENSIONS
-        and not entry.name.startswith(".")
+        and not any(part.startswith(".") for part in entry.relative_to(folder).parts)
         and entry.is_file()
     ]
 

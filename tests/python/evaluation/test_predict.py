@@ -30,6 +30,7 @@ def folder(tmp_path):
     write_color(folder / "within" / "c.png", "red")
     (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_text("no image")
+    write_color(folder / ".hidden" / "d.png", "red")
     return folder
 
 
