@@ -49,7 +49,16 @@ size_t StatisticsBytes(const Conv2DProblem& conv) {
   return MaxConv3x3Blocks(TilesOf(conv), channels) * kStatisticsValues * channels * sizeof(float);
 }
 
-size_t FilterPartialBytes(const Conv2DProblem& conv) {
+// Of float32 only where it may be rounded.
+bool TakesWarpgroups(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  return HasWarpgroups() && WarpgroupConv3x3Refusal(pass, problem).empty();
+}
+
+size_t FilterPartialBytes(const FusedConv2DProblem& problem) {
+  const Conv2DProblem& conv = problem.conv;
+  if (TakesWarpgroups(Conv2DPass::kBackwardFilter, problem)) {
+    return Align(WarpgroupFilterPartialBytes(conv));
+  }
   const int blocks = FilterGradBlocks(TilesOf(conv), static_cast<int>(conv.in_channels),
                                       static_cast<int>(conv.out_channels));
   return Align(blocks * conv.filter_size() * sizeof(float));
@@ -94,8 +103,8 @@ Conv3x3Args ForwardArgs(const Call& call) {
 }
 
 // What warpgroups need behind the rest of a pass's scratch.
-size_t WarpgroupBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
-  if (!HasWarpgroups() || !WarpgroupConv3x3Refusal(pass, problem).empty()) return 0;
+size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  if (pass == Conv2DPass::kBackwardFilter || !TakesWarpgroups(pass, problem)) return 0;
   return PackedFilterBytes(problem.conv.dtype, problem.conv.in_channels);
 }
 
@@ -108,7 +117,7 @@ size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
     case Conv2DPass::kBackwardInput:
       return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);
     case Conv2DPass::kBackwardFilter:
-      return FilterPartialBytes(conv) + ZBytes(conv) +
+      return FilterPartialBytes(problem) + ZBytes(conv) +
              FusedEpilogueGradWorkspaceBytes(EpilogueOf(problem));
   }
   return 0;
@@ -121,7 +130,7 @@ Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv
   const Conv2DProblem& conv = call.problem.conv;
   const bool rotated = pass == Conv2DPass::kBackwardInput;
   const bool rounded = conv.dtype != DataType::kFloat32 || call.precision == FloatPrecision::kTf32;
-  if (rounded && WarpgroupBytes(pass, call.problem) > 0) {
+  if (rounded && TakesWarpgroups(pass, call.problem)) {
     const bool pooled = result == Conv3x3Result::kPooledMap;
     return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, rotated, pooled,
                                   call.workspace + Align(PassBytes(pass, call.problem)),
@@ -202,7 +211,7 @@ Status BackwardInput(const Call& call) {
 Status BackwardFilter(const Call& call) {
   const Conv2DProblem& conv = call.problem.conv;
   unsigned char* partials = call.workspace;
-  unsigned char* dz = partials + FilterPartialBytes(conv);
+  unsigned char* dz = partials + FilterPartialBytes(call.problem);
   unsigned char* sums = dz + ZBytes(conv);
   // Also for its sums, the gradient of the bias.
   FASTCONV_RETURN_IF_ERROR(FusedEpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
@@ -225,6 +234,10 @@ Status BackwardFilter(const Call& call) {
   args.tile_columns = forward.tile_columns;
   args.tiles = forward.tiles;
   args.output_blocks = (args.outputs + 31) / 32;
+  if (TakesWarpgroups(Conv2DPass::kBackwardFilter, call.problem)) {
+    return LaunchWarpgroupFilterGrad3x3(conv.dtype, conv.batch, args, call.args.dfilter,
+                                        call.stream);
+  }
   const auto launch = TakesImage(conv) ? LaunchImageFilterGrad3x3 : LaunchFilterGrad3x3;
   return launch(conv.dtype, call.precision, args, call.args.dfilter, call.stream);
 }
@@ -232,7 +245,7 @@ Status BackwardFilter(const Call& call) {
 }  // namespace
 
 size_t Conv2DWorkspaceBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
-  const size_t bytes = PassBytes(pass, problem), more = WarpgroupBytes(pass, problem);
+  const size_t bytes = PassBytes(pass, problem), more = PackedBytes(pass, problem);
   return more == 0 ? bytes : Align(bytes) + more;
 }
 

@@ -15,5 +15,6 @@ set(FASTCONV_CUDA_SOURCES
   image_filter_grad3x3.cu
   max_pool.cu
   tensor_map.cu
-  warpgroup_conv3x3.cu)
+  warpgroup_conv3x3.cu
+  warpgroup_filter_grad3x3.cu)
 list(TRANSFORM FASTCONV_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

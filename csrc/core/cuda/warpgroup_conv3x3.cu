@@ -4,40 +4,23 @@
 #include "core/cuda/conv2d.h"
 #include "core/cuda/kernels/warpgroup_conv3x3.h"
 #include "core/cuda/launch.h"
+#include "core/cuda/unit_rows.h"
 #include "core/cuda/warpgroup_conv3x3.h"
 
 namespace fastconv::cuda {
 namespace {
 
-int CeilDiv(int a, int b) { return (a + b - 1) / b; }
-
 template <class Kernel>
 void CutIntoStrips(const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
   constexpr int kPixels = Kernel::kUnits * Kernel::kPerUnit;
-  args->strips = CeilDiv(conv.out_width, kPixels);
-  args->strip_pixels = CeilDiv(CeilDiv(conv.out_width, args->strips), 2) * 2;
+  args->cut.strips = CeilDiv(conv.out_width, kPixels);
+  args->strip_pixels = CeilDiv(CeilDiv(conv.out_width, args->cut.strips), 2) * 2;
   args->units_before = CeilDiv(conv.pad_w, Kernel::kPerUnit);
   args->shift = args->units_before * Kernel::kPerUnit - conv.pad_w;
   args->box_units = CeilDiv(args->shift + args->strip_pixels + 2, Kernel::kPerUnit);
   const int strip_units = CeilDiv(args->strip_pixels, Kernel::kPerUnit);
   const int side_by_side = (Kernel::kUnits - strip_units) / args->box_units + 1;
-  args->box_images = args->strips > 1 ? 1 : std::min(side_by_side, args->images);
-}
-
-template <class T, class Kernel>
-Status EncodeRows(DataType dtype, const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
-  TileDescription tile = {};
-  tile.dtype = dtype;
-  tile.tensor = conv.x;
-  const int unit = kUnitBytes / static_cast<int>(sizeof(T));
-  const int64_t extent[] = {unit, conv.width / Kernel::kPerUnit, conv.height, args->images};
-  std::copy(extent, extent + kTileRank, tile.extent);
-  tile.stride_bytes[0] = kUnitBytes;
-  tile.stride_bytes[1] = kUnitBytes * extent[1];
-  tile.stride_bytes[2] = tile.stride_bytes[1] * extent[2];
-  const int box[] = {unit, args->box_units, 1, args->box_images};
-  std::copy(box, box + kTileRank, tile.box);
-  return Encode(tile, &args->x);
+  args->cut.box_images = args->cut.strips > 1 ? 1 : std::min(side_by_side, args->images);
 }
 
 template <class T, int kChannels, bool kPooled>
@@ -49,10 +32,12 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.images = static_cast<int>(images);
   args.out_height = conv.out_height;
   args.out_width = conv.out_width;
-  args.rows = kPooled ? conv.out_height / 2 : conv.out_height;
-  if (args.images == 0 || args.rows == 0 || conv.out_width < (kPooled ? 2 : 1)) return Status();
+  args.cut.rows = kPooled ? conv.out_height / 2 : conv.out_height;
+  if (args.images == 0 || args.cut.rows == 0 || conv.out_width < (kPooled ? 2 : 1)) return Status();
   CutIntoStrips<Kernel>(conv, &args);
-  FASTCONV_RETURN_IF_ERROR((EncodeRows<T, Kernel>(dtype, conv, &args)));
+  FASTCONV_RETURN_IF_ERROR(EncodeRows({dtype, conv.x, args.images, conv.height, conv.width,
+                                       kChannels, args.box_units, args.cut.box_images},
+                                      &args.x));
   FASTCONV_RETURN_IF_ERROR(
       Launch<Pack>({Pack::kBlocks, 1}, 0, stream, {conv.filter, packed_filter, rotated}));
   args.filter = packed_filter;
@@ -61,13 +46,13 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.code = conv.code;
   args.activation = conv.activation;
   args.pad_h = conv.pad_h;
-  args.total_rows = CeilDiv(args.images, args.box_images) * args.strips * args.rows;
-  const int units = std::max(args.box_images * args.box_units, Kernel::kStageUnits);
+  args.cut.total_rows = CeilDiv(args.images, args.cut.box_images) * args.cut.strips * args.cut.rows;
+  const int units = std::max(args.cut.box_images * args.box_units, Kernel::kStageUnits);
   args.stage_bytes = CeilDiv(units * kUnitBytes, kStageAlignment) * kStageAlignment;
   constexpr int kFilterBytes = Kernel::Filter::kBytes;
   const int left = MaxSharedBytes() - WarpgroupRings::SharedBytes(kFilterBytes, 0, 0);
   args.stages = std::min(left / (Kernel::kWorkers * args.stage_bytes), kMaxStages);
-  const int blocks = std::min(Multiprocessors(), CeilDiv(args.total_rows, Kernel::kWorkers));
+  const int blocks = std::min(Multiprocessors(), CeilDiv(args.cut.total_rows, Kernel::kWorkers));
   return Launch<Kernel>({blocks, 1},
                         WarpgroupRings::SharedBytes(kFilterBytes, args.stages, args.stage_bytes),
                         stream, args);

@@ -6,8 +6,10 @@
 #include <cstdint>
 
 #include "core/cuda/kernels/conv3x3.h"
+#include "core/cuda/kernels/filter_grad3x3.h"
 #include "core/cuda/stream.h"
 #include "core/dtype.h"
+#include "core/problem.h"
 #include "core/status.h"
 
 namespace fastconv::cuda {
@@ -18,6 +20,11 @@ size_t PackedFilterBytes(DataType dtype, int64_t channels);
 // Sizes of tiles and chunks in `args` are not used; rotated: the gradient of the input.
 Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool rotated,
                               bool pooled, void* packed_filter, Stream stream);
+
+// Scratch for sums of the filter's gradient. Sizes of tiles in `args` are not used.
+size_t WarpgroupFilterPartialBytes(const Conv2DProblem& problem);
+Status LaunchWarpgroupFilterGrad3x3(DataType dtype, int64_t images, const FilterGrad3x3Args& args,
+                                    void* dfilter, Stream stream);
 
 }  // namespace fastconv::cuda
 

@@ -10,18 +10,19 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
   const Conv2DProblem& conv = problem.conv;
   const std::string refusal = Conv3x3Refusal(conv);
   if (!refusal.empty()) return refusal;
-  if (pass == Conv2DPass::kBackwardFilter) return "not for the gradient of the filter";
   if (problem.batch_statistics) return "only without statistics of the batch";
   if (conv.in_channels != conv.out_channels) return "only for as many channels out as in";
   const int64_t channels = conv.in_channels;
-  const bool float32 = conv.dtype == DataType::kFloat32;
-  if (channels != 32 && (float32 || channels != 64)) {
-    return float32 ? "float32 only with 32 channels" : "only for 32 or 64 channels";
+  if (conv.dtype == DataType::kFloat32) {
+    if (pass == Conv2DPass::kBackwardFilter) return "float32 not for the gradient of the filter";
+    return channels == 32 ? "" : "float32 only with 32 channels";
   }
+  if (channels != 32 && channels != 64) return "only for 32 or 64 channels";
+  // Maps are read in pairs of pixels.
   const WindowAxis& w = conv.window.w;
-  const int64_t width = pass == Conv2DPass::kForward ? w.in : w.out;
-  if (!float32 && channels == 32 && width % 2 != 0) {
-    return "32 channels of 16 bits only for maps of even width";  // read in pairs of pixels
+  const bool reads_x = pass != Conv2DPass::kBackwardInput, reads_dz = pass != Conv2DPass::kForward;
+  if (channels == 32 && ((reads_x && w.in % 2 != 0) || (reads_dz && w.out % 2 != 0))) {
+    return "32 channels of 16 bits only for maps of even width";
   }
   return "";
 }

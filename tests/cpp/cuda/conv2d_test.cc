@@ -239,6 +239,16 @@ INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DTest,
                          ::testing::Combine(::testing::ValuesIn(kWarpgroupProblems),
                                             ::testing::ValuesIn(kWarpgroupModes)),
                          ParamName);
+INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DFilterTest,
+                         ::testing::Combine(::testing::ValuesIn(kWarpgroupProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes,
+                                                                kWarpgroupModes + 2)),
+                         ParamName);
+INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DFilterTest,
+                         ::testing::Combine(::testing::ValuesIn(kWideWarpgroupProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes,
+                                                                kWarpgroupModes + 2)),
+                         ParamName);
 INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DTest,
                          ::testing::Combine(::testing::ValuesIn(kWideWarpgroupProblems),
                                             ::testing::ValuesIn(kWarpgroupModes,
@@ -277,8 +287,8 @@ TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
   EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64"), "");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32", DataType::kFloat32), "");
   EXPECT_EQ(refusal("x=2x9x9x64 filter=5x5x64"), "only for 3x3 filters");
-  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kBFloat16, Conv2DPass::kBackwardFilter),
-            "not for the gradient of the filter");
+  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32", DataType::kFloat32, Conv2DPass::kBackwardFilter),
+            "float32 not for the gradient of the filter");
   EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64 statistics"), "only without statistics of the batch");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64"), "only for as many channels out as in");
   EXPECT_EQ(refusal("x=2x9x9x48 filter=3x3x48"), "only for 32 or 64 channels");
@@ -289,6 +299,7 @@ TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
   const char* even = "x=2x9x8x32 filter=3x3x32 padding=1,1,1,0";  // but 7 wide behind it
   EXPECT_EQ(refusal(even), "");
   EXPECT_EQ(refusal(even, DataType::kFloat16, Conv2DPass::kBackwardInput), odd);
+  EXPECT_EQ(refusal(even, DataType::kFloat16, Conv2DPass::kBackwardFilter), odd);
 }
 
 TEST(CudaConv2DRefusalTest, ListsWarpgroupsFirst) {

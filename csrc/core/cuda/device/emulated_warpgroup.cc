@@ -15,6 +15,7 @@ constexpr int kRegisterFile = 64 << 10;
 
 struct Product {
   uint64_t a, b;
+  bool transposed;
   int columns;
   float* d[kWarpgroupSize];
   void (*multiply)(const Product& product);
@@ -46,23 +47,31 @@ Warpgroup& Mine() { return State().all[ThreadIndex() / kWarpgroupSize]; }
 
 // The PTX ISA's matrix descriptor ("Matrix Descriptor Format", "Strides").
 struct Descriptor {
-  uint32_t start, group_distance;
+  uint32_t start, next_distance, group_distance;
   int row_bytes;
+  bool transposed;
 
-  explicit Descriptor(uint64_t bits)
+  Descriptor(uint64_t bits, bool transposed)
       : start(static_cast<uint32_t>(bits & 0x3FFF) << 4),
-        group_distance(static_cast<uint32_t>(bits >> 32 & 0x3FFF) << 4) {
+        next_distance(static_cast<uint32_t>(bits >> 16 & 0x3FFF) << 4),
+        group_distance(static_cast<uint32_t>(bits >> 32 & 0x3FFF) << 4),
+        transposed(transposed) {
     const auto base_offset = bits >> 49 & 7, swizzle = bits >> 62;
     if (base_offset != 0) Fail("no operand here has a base offset");
     if (swizzle != 1 && swizzle != 2) Fail("an operand without one of the two swizzled layouts");
     row_bytes = swizzle == 1 ? 128 : 64;
+    if (transposed && row_bytes != 128) Fail("transposed operands here have rows of 128 bytes");
   }
 
-  // K-major: of the canonical layout T o ((8, m), (T, 2k)) : ((8T, SBO), (1, T)) with Swizzle
-  // <3, 4, 3> or <2, 4, 3> applied to the address. A multiple of 16.
-  uint32_t Address(int row, int byte) const {
-    const uint32_t address =
-        start + row / 8 * group_distance + row % 8 * row_bytes + static_cast<uint32_t>(byte);
+  // K-major: the canonical layout ((8, m), (T, 2k)) : ((8T, SBO), (1, T)), MN-major:
+  // ((T, 8, m), (8, k)) : ((1, T, LBO), (8T, SBO)), with Swizzle<3, 4, 3> or <2, 4, 3> applied to
+  // the address; T elements are 16 bytes. `row`: of A, or column of B; `k` in bytes or, transposed,
+  // in rows of the map.
+  uint32_t Address(int row, int k, int element_bytes) const {
+    const int line = transposed ? k : row, byte = (transposed ? row * element_bytes : k);
+    const int across = byte / row_bytes;  // of a transposed operand's groups of 64
+    const uint32_t address = start + line / 8 * group_distance + line % 8 * row_bytes +
+                             across * next_distance + byte % row_bytes;
     const uint32_t mask = row_bytes == 128 ? 0x70 : 0x30;
     return address ^ (address >> 3 & mask);
   }
@@ -92,10 +101,10 @@ float Value(float, const unsigned char* p) {
 
 template <class T>
 void ReadRow(const Descriptor& operand, int row, float* values) {
-  constexpr int kPerPart = 16 / static_cast<int>(sizeof(T));
-  for (int part = 0; part < kDepthBytes / 16; ++part) {
-    const unsigned char* p = FromSharedAddress(operand.Address(row, 16 * part), 16);
-    for (int i = 0; i < kPerPart; ++i) values[part * kPerPart + i] = Value(T(), p + i * sizeof(T));
+  constexpr int kElement = static_cast<int>(sizeof(T)), kDepth = kDepthBytes / kElement;
+  for (int i = 0; i < kDepth; ++i) {
+    const int k = operand.transposed ? i : i * kElement;
+    values[i] = Value(T(), FromSharedAddress(operand.Address(row, k, kElement), kElement));
   }
 }
 
@@ -103,7 +112,8 @@ template <class T>
 void Multiply(const Product& product) {
   constexpr int kDepth = kDepthBytes / static_cast<int>(sizeof(T));
   static float a[kRows][kDepth], b[kDepth][kMaxColumns], d[kRows][kMaxColumns];
-  const Descriptor a_operand(product.a), b_operand(product.b);
+  const Descriptor a_operand(product.a, product.transposed);
+  const Descriptor b_operand(product.b, product.transposed);
   for (int row = 0; row < kRows; ++row) ReadRow<T>(a_operand, row, a[row]);
   for (int column = 0; column < product.columns; ++column) {
     float values[kDepth];
@@ -129,10 +139,14 @@ void Multiply(const Product& product) {
 
 // For each warp: the parts of 16 bytes that the operand takes.
 void WatchOperand(const Group& group, const Descriptor& operand, int rows) {
+  constexpr int kElement = 2, kPart = 16 / kElement;  // the size matters to transposed ones alone
+  const int row_step = operand.transposed ? kPart : 1;
+  const int k_count = operand.transposed ? kDepthBytes / kElement : kDepthBytes;
+  const int k_step = operand.transposed ? 1 : 16;
   for (int operation : group.reads) {
-    for (int row = 0; row < rows; ++row) {
-      for (int byte = 0; byte < kDepthBytes; byte += 16) {
-        const unsigned char* p = FromSharedAddress(operand.Address(row, byte), 16);
+    for (int row = 0; row < rows; row += row_step) {
+      for (int k = 0; k < k_count; k += k_step) {
+        const unsigned char* p = FromSharedAddress(operand.Address(row, k, kElement), 16);
         Races().ReadAsync(operation, SharedOffset(p, 16), 16);
       }
     }
@@ -156,13 +170,14 @@ void Start(const Product& product) {
     const int first_warp = WarpIndex() / 4 * 4;
     for (int i = 0; i < 4; ++i) open.reads[i] = Races().BeginReads(first_warp + i);
   }
-  WatchOperand(open, Descriptor(product.a), kRows);
-  WatchOperand(open, Descriptor(product.b), product.columns);
+  WatchOperand(open, Descriptor(product.a, product.transposed), kRows);
+  WatchOperand(open, Descriptor(product.b, product.transposed), product.columns);
   open.products.push_back(product);
 }
 
 struct StartOperands {
   uint64_t a, b;
+  bool transposed;
   int columns;
   float* d;
   void (*multiply)(const Product& product);
@@ -170,7 +185,7 @@ struct StartOperands {
 
 void StartAll(void* const* lanes) {
   const auto& first = *static_cast<const StartOperands*>(lanes[0]);
-  Product product = {first.a, first.b, first.columns, {}, first.multiply};
+  Product product = {first.a, first.b, first.transposed, first.columns, {}, first.multiply};
   for (int thread = 0; thread < kWarpgroupSize; ++thread) {
     const auto& mine = *static_cast<const StartOperands*>(lanes[thread]);
     if (mine.a != first.a || mine.b != first.b) Fail("threads of a warpgroup differ in operands");
@@ -263,13 +278,13 @@ void CommitProducts() { WithWarpgroup(&CommitAll, nullptr); }
 void WaitForProducts(int left) { WithWarpgroup(&WaitAll, &left); }
 
 template <class T>
-void MultiplyAddAsync(uint64_t a, uint64_t b, int columns, float* d) {
-  StartOperands mine = {a, b, columns, d, &Multiply<T>};
+void MultiplyAddAsync(uint64_t a, uint64_t b, bool transposed, int columns, float* d) {
+  StartOperands mine = {a, b, transposed, columns, d, &Multiply<T>};
   WithWarpgroup(&StartAll, &mine);
 }
-template void MultiplyAddAsync<BFloat16>(uint64_t a, uint64_t b, int columns, float* d);
-template void MultiplyAddAsync<Float16>(uint64_t a, uint64_t b, int columns, float* d);
-template void MultiplyAddAsync<float>(uint64_t a, uint64_t b, int columns, float* d);
+template void MultiplyAddAsync<BFloat16>(uint64_t, uint64_t, bool, int, float*);
+template void MultiplyAddAsync<Float16>(uint64_t, uint64_t, bool, int, float*);
+template void MultiplyAddAsync<float>(uint64_t, uint64_t, bool, int, float*);
 
 void SetRegisters(int count) {
   const Warpgroup& mine = Mine();

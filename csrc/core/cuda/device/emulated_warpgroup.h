@@ -15,7 +15,7 @@ void BeginProducts();
 void CommitProducts();
 void WaitForProducts(int left);
 template <class T>
-void MultiplyAddAsync(uint64_t a, uint64_t b, int columns, float* d);
+void MultiplyAddAsync(uint64_t a, uint64_t b, bool transposed, int columns, float* d);
 void SetRegisters(int count);
 
 }  // namespace emulation
@@ -23,6 +23,9 @@ void SetRegisters(int count);
 template <int kRowBytes>
 Operand RowsOperand(const void* start) {
   return operand::Rows<kRowBytes>(emulation::SharedAddress(start));
+}
+inline Operand ColumnsOperand(const void* start, int distance) {
+  return operand::Columns(emulation::SharedAddress(start), distance);
 }
 
 template <int kTiles, int kSums>
@@ -36,7 +39,12 @@ void WaitForProducts(float (&)[kTiles][kSums]) {
 }
 template <int kColumns, class T>
 void MultiplyAddAsync(T, Operand a, Operand b, float (&d)[kColumns / 2]) {
-  emulation::MultiplyAddAsync<T>(a.bits, b.bits, kColumns, d);
+  emulation::MultiplyAddAsync<T>(a.bits, b.bits, /*transposed=*/false, kColumns, d);
+}
+template <int kColumns, class T>
+void MultiplyAddTransposedAsync(T, Operand a, Operand b, float (&d)[kColumns / 2]) {
+  static_assert(sizeof(T) == 2, "only 16-bit types can be transposed");
+  emulation::MultiplyAddAsync<T>(a.bits, b.bits, /*transposed=*/true, kColumns, d);
 }
 
 template <int kRegisters>

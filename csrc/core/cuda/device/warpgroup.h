@@ -14,6 +14,11 @@
 //                                           exchanged as bulk copies of boxes with such rows do it:
 //                                           bits 4 to 6 (of 64 bytes: 4 and 5) of an address are
 //                                           xored with bits 7 to 9 (7 and 8). Row 0 may be any row
+//   Operand ColumnsOperand(start, distance) the same of 16-bit types as they lie in a map,
+//   transposed:
+//                                           rows of 128 bytes, one behind the other, of which the
+//                                           product takes 16; row d has depth d of 64 rows of A, or
+//                                           columns of B, and the next 64 begin `distance` bytes on
 //   uint32_t SwizzledOffset<kRowBytes>(offset)      where that puts a byte of an area aligned to
 //                                                   1024 bytes
 //   void BeginProducts(all)                 before the first product; all d = all[tile] are
@@ -56,9 +61,10 @@ struct Operand {
 namespace operand {
 
 constexpr int kAddressBits = 14;
+constexpr int kNextShift = 16;     // of transposed operands: distance of the next 64
 constexpr int kGroupShift = 32;    // distance of groups of 8 rows
 constexpr int kSwizzleShift = 62;  // 1: rows of 128 bytes, 2: of 64
-constexpr uint64_t kUnusedDistance = uint64_t{1} << 16;
+constexpr uint64_t kUnusedDistance = uint64_t{1} << kNextShift;
 
 template <int kRowBytes>
 FASTCONV_DEVICE Operand Rows(uint32_t shared_address) {
@@ -66,6 +72,14 @@ FASTCONV_DEVICE Operand Rows(uint32_t shared_address) {
   constexpr uint64_t kLayout = uint64_t{kRowBytes == 128 ? 1 : 2} << kSwizzleShift |
                                uint64_t{8 * kRowBytes >> 4} << kGroupShift | kUnusedDistance;
   return {kLayout | (shared_address >> 4 & ((1u << kAddressBits) - 1))};
+}
+
+FASTCONV_DEVICE Operand Columns(uint32_t shared_address, int distance) {
+  constexpr int kRowBytes = 128;
+  constexpr uint64_t kLayout = uint64_t{1} << kSwizzleShift | uint64_t{8 * kRowBytes >> 4}
+                                                                  << kGroupShift;
+  return {kLayout | static_cast<uint64_t>(distance >> 4) << kNextShift |
+          (shared_address >> 4 & ((1u << kAddressBits) - 1))};
 }
 
 }  // namespace operand
@@ -88,6 +102,9 @@ namespace fastconv::cuda {
 template <int kRowBytes>
 FASTCONV_DEVICE Operand RowsOperand(const void* start) {
   return operand::Rows<kRowBytes>(SharedAddress(start));
+}
+FASTCONV_DEVICE Operand ColumnsOperand(const void* start, int distance) {
+  return operand::Columns(SharedAddress(start), distance);
 }
 
 // Keeps reads and writes of the sums on their side of what comes before and after.
@@ -145,15 +162,15 @@ FASTCONV_DEVICE void WaitForProducts(float (&d)[kTiles][kSums]) {
   FASTCONV_SUMS_TO_47, FASTCONV_SUMS(48), FASTCONV_SUMS(56), FASTCONV_SUMS(64), FASTCONV_SUMS(72), \
       FASTCONV_SUMS(80), FASTCONV_SUMS(88)
 
-// `end`: what follows the factors of A and B, both 1: that neither is transposed.
+// `end`: what follows the factors of A and B, both 1: whether these are transposed.
 #define FASTCONV_MULTIPLY_ADD(registers, sums, a_register, b_register, columns, kind, end)      \
   asm volatile("wgmma.mma_async.sync.aligned.m64n" columns kind " {" registers "}, " a_register \
                ", " b_register ", 1, 1, 1" end ";"                                              \
                : sums                                                                           \
                : "l"(a.bits), "l"(b.bits))
-#define FASTCONV_MULTIPLY_ADD_ASYNC(T, kind, end)                                               \
+#define FASTCONV_MULTIPLY_ADD_ASYNC(name, T, kind, end)                                         \
   template <int kColumns>                                                                       \
-  FASTCONV_DEVICE void MultiplyAddAsync(T, Operand a, Operand b, float(&d)[kColumns / 2]) {     \
+  FASTCONV_DEVICE void name(T, Operand a, Operand b, float(&d)[kColumns / 2]) {                 \
     static_assert(kColumns == 96 || kColumns == 192, "widths in use");                          \
     if constexpr (kColumns == 96) {                                                             \
       FASTCONV_MULTIPLY_ADD(FASTCONV_REGISTERS_TO_47, FASTCONV_SUMS_TO_47, "%48", "%49", "96",  \
@@ -164,9 +181,11 @@ FASTCONV_DEVICE void WaitForProducts(float (&d)[kTiles][kSums]) {
     }                                                                                           \
   }
 
-FASTCONV_MULTIPLY_ADD_ASYNC(BFloat16, "k16.f32.bf16.bf16", ", 0, 0")
-FASTCONV_MULTIPLY_ADD_ASYNC(Float16, "k16.f32.f16.f16", ", 0, 0")
-FASTCONV_MULTIPLY_ADD_ASYNC(float, "k8.f32.tf32.tf32", "")
+FASTCONV_MULTIPLY_ADD_ASYNC(MultiplyAddAsync, BFloat16, "k16.f32.bf16.bf16", ", 0, 0")
+FASTCONV_MULTIPLY_ADD_ASYNC(MultiplyAddAsync, Float16, "k16.f32.f16.f16", ", 0, 0")
+FASTCONV_MULTIPLY_ADD_ASYNC(MultiplyAddAsync, float, "k8.f32.tf32.tf32", "")
+FASTCONV_MULTIPLY_ADD_ASYNC(MultiplyAddTransposedAsync, BFloat16, "k16.f32.bf16.bf16", ", 1, 1")
+FASTCONV_MULTIPLY_ADD_ASYNC(MultiplyAddTransposedAsync, Float16, "k16.f32.f16.f16", ", 1, 1")
 
 #undef FASTCONV_MULTIPLY_ADD_ASYNC
 #undef FASTCONV_MULTIPLY_ADD

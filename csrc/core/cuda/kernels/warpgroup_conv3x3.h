@@ -66,6 +66,7 @@ struct WarpgroupConv3x3 {
   static constexpr int kColumns = 3 * kChannels;  // of a product: three rows of sums
   static constexpr int kSums = kColumns / 2;
   static constexpr int kRowSums = kChannels / 2;
+  static constexpr int kRows = kPooled ? 2 : 1;  // that one of y is made of
   static constexpr int kDepthBytes = 32, kDepths = kPixelBytes / kDepthBytes;
   // Channels of a pixel that a thread has, in vectors of 16 bytes.
   static constexpr int kValues = kChannels / 4;
@@ -124,9 +125,9 @@ struct WarpgroupConv3x3 {
       LoadBulk(shared.filter, args.filter, Filter::kBytes, &shared.barriers->filter);
     }
     unsigned char* const ring = Ring(args, shared, group);
-    const int bytes = args.box_images * args.box_units * kUnitBytes;
+    const int bytes = args.cut.box_images * args.box_units * kUnitBytes;
     RingPosition at;
-    ForStripRows<kPooled>(args, Worker(group), Workers(), [&](const StripRows& rows) {
+    ForStripRows<kRows>(args.cut, Worker(group), Workers(), [&](const StripRows& rows) {
       const int unit = rows.strip * args.strip_pixels / kPerUnit - args.units_before;
       for (int i = 0; i < rows.count + 2; ++i) {
         WarpgroupRings::Stage* const stage = &shared.barriers->stage[group][at.stage];
@@ -164,7 +165,7 @@ struct WarpgroupConv3x3 {
       FASTCONV_UNROLL
       for (int row = 0; row < 3; ++row) Reset(row);
       WaitPhase(&shared_.barriers->filter, 0);
-      ForStripRows<kPooled>(args_, Worker(group_), Workers(), [&](const StripRows& rows) {
+      ForStripRows<kRows>(args_.cut, Worker(group_), Workers(), [&](const StripRows& rows) {
         FindPixels(rows);
         const int steps = rows.count + 2;
         for (int i = 0; i < steps; i += 3) {
@@ -218,7 +219,7 @@ struct WarpgroupConv3x3 {
         const int in_strip = pixel - image * box_pixels;
         const int column = rows.strip * args_.strip_pixels + in_strip;
         const int to_column = kPooled ? column / 2 : column;
-        present_[place] = image < args_.box_images && rows.first_image + image < args_.images &&
+        present_[place] = image < args_.cut.box_images && rows.first_image + image < args_.images &&
                           in_strip < args_.strip_pixels && to_column < width;
         to_[place] =
             ((rows.first_image + image) * static_cast<int64_t>(height) * width + to_column) *

@@ -13,6 +13,14 @@
 
 namespace fastconv::cuda {
 
+// How maps are cut: strip by strip, and those of box_images images as one.
+struct StripCut {
+  int rows;    // of a strip, after pooling
+  int strips;  // of a map
+  int box_images;
+  int total_rows;  // of all strips
+};
+
 struct WarpgroupConv3x3Args {
   TensorMap x;         // [images][height][width in units][unit]
   const void* filter;  // PackedFilter3x3
@@ -23,12 +31,11 @@ struct WarpgroupConv3x3Args {
   int images;
   int out_height, out_width;  // before pooling
   int pad_h;
-  int strips, strip_pixels;   // of the output's rows; even
-  int box_images, box_units;  // of a stage
-  int units_before;           // a strip's output, that a box begins with
-  int shift;                  // pixels of those that no output needs
-  int rows;                   // of a strip, after pooling
-  int total_rows;             // of all strips
+  StripCut cut;
+  int strip_pixels;  // of the output's rows; even
+  int box_units;     // of a strip's input
+  int units_before;  // a strip's output, that a box begins with
+  int shift;         // pixels of those that no output needs
   int stages, stage_bytes;
 };
 
@@ -38,21 +45,20 @@ struct StripRows {
   int first, count;  // of the output before pooling
 };
 
-// Calls body(StripRows) for the part of all rows that is the worker's. Ring and consumer agree.
-template <bool kPooled, class Body>
-FASTCONV_DEVICE void ForStripRows(const WarpgroupConv3x3Args& args, int worker, int workers,
-                                  const Body& body) {
-  constexpr int kRows = kPooled ? 2 : 1;
+// Calls body(StripRows) for the part of all rows that is the worker's; kRows are pooled. Those who
+// fetch rows and those who use them agree.
+template <int kRows, class Body>
+FASTCONV_DEVICE void ForStripRows(const StripCut& cut, int worker, int workers, const Body& body) {
   const auto first_of = [&](int i) {
-    return static_cast<int>(static_cast<int64_t>(args.total_rows) * i / workers);
+    return static_cast<int>(static_cast<int64_t>(cut.total_rows) * i / workers);
   };
   const int end = first_of(worker + 1);
   for (int row = first_of(worker); row < end;) {
-    const int strip = row / args.rows, first = row - strip * args.rows;
-    const int left = args.rows - first;
+    const int strip = row / cut.rows, first = row - strip * cut.rows;
+    const int left = cut.rows - first;
     const int count = end - row < left ? end - row : left;
-    const int boxes = strip / args.strips;
-    body(StripRows{boxes * args.box_images, strip - boxes * args.strips, first * kRows,
+    const int boxes = strip / cut.strips;
+    body(StripRows{boxes * cut.box_images, strip - boxes * cut.strips, first * kRows,
                    count * kRows});
     row += count;
   }

@@ -1,0 +1,232 @@
+// The filter's gradient of a 3x3 convolution with stride 1 (filter_grad3x3.h) for 16-bit types, on
+// the tensor cores of compute capability 9.0a.
+//
+// Rows of x and dz come into a ring in units of 128 bytes: a pixel of 64 channels, or two of 32.
+// Both are multiplied as they lie there: the depth is 64 units of a row. A warpgroup multiplies x,
+// from its own unit on, by three rows of dz at once, one for each row of the filter: the last one
+// to come and the two before, so slots of the ring are used from the last to the first. Behind the
+// last slot the rows of dz of the first two come once more, so that three rows are always side by
+// side.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_FILTER_GRAD3X3_H_
+#define FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_FILTER_GRAD3X3_H_
+
+#include <cstdint>
+
+#include "core/cuda/device/bulk_copy.h"
+#include "core/cuda/device/warpgroup.h"
+#include "core/cuda/kernels/values.h"
+#include "core/cuda/kernels/warpgroup_conv3x3_args.h"
+
+namespace fastconv::cuda {
+
+struct WarpgroupFilterGrad3x3Args {
+  TensorMap x, dz;  // [images][height][width in units][unit]
+  float* partials;  // [block][kParts][9][channels][channels]
+  StripCut cut;     // of dz, into strips of kUnits units
+  int out_height, pad_h;
+  int box_units;     // of dz; box_images * box_units == kUnits
+  int units_before;  // a strip of dz, that x begins with
+};
+
+// kShifts: units of x that some pixel of a unit of dz is multiplied by: 3, and of pairs 2 where the
+// padding is even.
+template <class T, int kChannels, int kShifts>
+struct WarpgroupFilterGrad3x3 {
+  using Args = WarpgroupFilterGrad3x3Args;
+  static constexpr int kPerUnit = kUnitBytes / kChannels / static_cast<int>(sizeof(T));
+  static constexpr bool kPairs = kPerUnit == 2;
+  static constexpr int kParts =
+      kPerUnit;  // partial results of a block: of each pixel of dz's units
+  static constexpr int kThreads = (kShifts + 1) * kWarpgroupSize;
+  static constexpr int kMinBlocks = 1;
+  static constexpr int kUnits = 64;
+  static constexpr int kMinBoxUnits = 16;  // as many as a product takes
+  static_assert(kPairs || kShifts == 3, "a shift per column of the filter");
+
+  static constexpr int kXUnits = kUnits + kUnits / kMinBoxUnits * (kShifts - 1);
+  static constexpr int kXBytes =
+      (kXUnits * kUnitBytes + kStageAlignment - 1) / kStageAlignment * kStageAlignment;
+  static constexpr int kDzBytes = kUnits * kUnitBytes;
+  static constexpr int kSlotBytes = kXBytes + kDzBytes;
+  static constexpr int kSlots = 6, kMirrored = 2;
+  struct Slot {
+    Barrier full, empty;
+  };
+  static constexpr int kSharedBytes =
+      kStageAlignment + (kSlots + kMirrored) * kSlotBytes + kSlots * static_cast<int>(sizeof(Slot));
+
+  static FASTCONV_DEVICE void Run(const Args& args) {
+    if constexpr (kHasWarpgroups) RunWarp(args);
+  }
+
+ private:
+  static constexpr int kSide = 64;  // elements of a unit
+  static constexpr int kColumns = 3 * kSide;
+  // Of the register file, what the fetching warpgroup leaves.
+  static constexpr int kRegisters = kShifts == 3 ? 152 : 232;
+
+  struct Shared {
+    unsigned char* slots;
+    Slot* barriers;
+
+    FASTCONV_DEVICE Shared() {
+      unsigned char* const begin = SharedMemory();
+      const int past = static_cast<int>(SharedAddress(begin) % kStageAlignment);
+      slots = begin + (past == 0 ? 0 : kStageAlignment - past);
+      barriers = reinterpret_cast<Slot*>(slots + (kSlots + kMirrored) * kSlotBytes);
+    }
+    FASTCONV_DEVICE unsigned char* X(int slot) const { return slots + slot * kSlotBytes; }
+    FASTCONV_DEVICE unsigned char* Dz(int slot) const { return X(slot) + kXBytes; }
+  };
+
+  // The next slot of the ring, and its round's parity.
+  struct RingPosition {
+    int slot = kSlots - 1, parity = 0;
+
+    FASTCONV_DEVICE void Advance() {
+      if (--slot < 0) {
+        slot = kSlots - 1;
+        parity ^= 1;
+      }
+    }
+  };
+
+  static FASTCONV_DEVICE void RunWarp(const Args& args) {
+    const Shared shared;
+    if (ThreadIndex() == 0) {
+      for (int i = 0; i < kSlots; ++i) {
+        Initialize(&shared.barriers[i].full, 1);
+        Initialize(&shared.barriers[i].empty, 4 * kShifts);  // a lane of each warp
+      }
+      FenceBarriers();
+    }
+    SyncThreads();
+    const int group = WarpIndex() / 4;
+    if (group == kShifts) {
+      LowerRegisters<40>();
+      if (ThreadIndex() == kShifts * kWarpgroupSize) Fetcher{args, shared, {}}.Run();
+    } else {
+      RaiseRegisters<kRegisters>();
+      Multiply(args, shared, group);
+    }
+  }
+
+  template <class Body>
+  static FASTCONV_DEVICE void ForRows(const Args& args, const Body& body) {
+    ForStripRows<1>(args.cut, BlockIndex().x, GridSize().x, body);
+  }
+
+  // Rows of dz beyond the map are zero. Two of those stand before the first row and after the rows
+  // of each strip, where x has two rows more.
+  struct Fetcher {
+    const Args& args;
+    const Shared& shared;
+    RingPosition at;
+
+    FASTCONV_DEVICE void Run() {
+      PrefetchMap(args.x);
+      PrefetchMap(args.dz);
+      for (int i = 0; i < 2; ++i) FetchDz(0, args.out_height, 0, 0);
+      ForRows(args, [&](const StripRows& rows) {
+        const int unit = rows.strip * kUnits;
+        for (int i = 0; i < rows.count + 2; ++i) {
+          unsigned char* const to = shared.X(at.slot);
+          Barrier* const full = &shared.barriers[at.slot].full;
+          const int x_units = args.cut.box_images * (args.box_units + kShifts - 1);
+          const int row = i < rows.count ? rows.first + i : args.out_height;
+          FetchDz(unit, row, rows.first_image, x_units * kUnitBytes);
+          LoadTile(to, args.x,
+                   {{0, unit - args.units_before, rows.first + i - args.pad_h, rows.first_image}},
+                   full);
+        }
+      });
+    }
+
+    // Into the next slot, where `more_bytes` are going to come, too.
+    FASTCONV_DEVICE void FetchDz(int unit, int row, int image, int more_bytes) {
+      const bool twice = at.slot < kMirrored;
+      Slot* const slot = &shared.barriers[at.slot];
+      WaitPhase(&slot->empty, at.parity ^ 1);
+      ArriveExpecting(&slot->full, more_bytes + (twice ? 2 : 1) * kDzBytes);
+      LoadTile(shared.Dz(at.slot), args.dz, {{0, unit, row, image}}, &slot->full);
+      if (twice)
+        LoadTile(shared.Dz(at.slot + kSlots), args.dz, {{0, unit, row, image}}, &slot->full);
+      at.Advance();
+    }
+  };
+
+  // The warpgroup's sums: [64 elements of x][filter row][64 elements of dz].
+  static FASTCONV_DEVICE void Multiply(const Args& args, const Shared& shared, int shift) {
+    constexpr int kProducts = kUnits / kMinBoxUnits;
+    float sum[1][kColumns / 2];
+    FASTCONV_UNROLL
+    for (int i = 0; i < kColumns / 2; ++i) sum[0][i] = 0;
+    int x_offset[kProducts];
+    FASTCONV_UNROLL
+    for (int i = 0; i < kProducts; ++i) {
+      const int image = i * kMinBoxUnits / args.box_units;
+      x_offset[i] = (i * kMinBoxUnits + image * (kShifts - 1) + shift) * kUnitBytes;
+    }
+    RingPosition at;
+    for (int i = 0; i < 2; ++i) {
+      WaitPhase(&shared.barriers[at.slot].full, at.parity);
+      at.Advance();
+    }
+    bool first = true;
+    ForRows(args, [&](const StripRows& rows) {
+      for (int i = 0; i < rows.count + 2; ++i) {
+        WaitPhase(&shared.barriers[at.slot].full, at.parity);
+        const Operand x = ColumnsOperand(shared.X(at.slot), 0);
+        const Operand dz = ColumnsOperand(shared.Dz(at.slot), kSlotBytes);
+        BeginProducts(sum);
+        FASTCONV_UNROLL
+        for (int product = 0; product < kProducts; ++product) {
+          MultiplyAddTransposedAsync<kColumns>(T(), x + x_offset[product],
+                                               dz + product * kMinBoxUnits * kUnitBytes, sum[0]);
+        }
+        CommitProducts();
+        WaitForProducts<1>(sum);
+        // Of the row before this one all are done, so nobody needs the one three rows back.
+        if (LaneIndex() == 0 && !first) {
+          const int slot = at.slot + 3 < kSlots ? at.slot + 3 : at.slot + 3 - kSlots;
+          Arrive(&shared.barriers[slot].empty);
+        }
+        first = false;
+        at.Advance();
+      }
+    });
+    WaitForProducts<0>(sum);
+    Store(args, shift, sum[0]);
+  }
+
+  // Pixel x_pixel of x's unit and dz_pixel of dz's are apart by a column of the filter, or they are
+  // no taps. Each column has as many of these as a unit has pixels, all of different dz_pixel.
+  static FASTCONV_DEVICE int FilterColumn(int shift, int x_pixel, int dz_pixel) {
+    return kPairs ? 2 * shift + x_pixel - dz_pixel - (kShifts == 3 ? 1 : 0) : shift;
+  }
+
+  static FASTCONV_DEVICE void Store(const Args& args, int shift, const float (&sum)[kColumns / 2]) {
+    const int group = LaneIndex() / 4, member = LaneIndex() % 4;
+    FASTCONV_UNROLL
+    for (int i = 0; i < kColumns / 2; i += 2) {
+      const int x_element = WarpIndex() % 4 * 16 + group + i / 2 % 2 * 8;
+      const int column = i / 4 * 8 + 2 * member;
+      const int r = column / kSide, dz_element = column % kSide;
+      const int dz_pixel = dz_element / kChannels;
+      const int s = FilterColumn(shift, x_element / kChannels, dz_pixel);
+      if (s < 0 || s > 2) continue;
+      const int part = BlockIndex().x * kParts + dz_pixel;
+      float* const to =
+          args.partials +
+          ((static_cast<int64_t>(part) * 9 + 3 * r + s) * kChannels + x_element % kChannels) *
+              kChannels +
+          dz_element % kChannels;
+      const float pair[2] = {sum[i], sum[i + 1]};
+      StoreElements(pair, to);
+    }
+  }
+};
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_FILTER_GRAD3X3_H_

@@ -1,0 +1,181 @@
+// A ring that feeds products of warpgroups and a staged store, emulated; and that the emulation
+// notices what would be undefined on a GPU.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "element_types.h"
+#include "expectation.h"
+#include "warpgroup_kernels.h"
+
+namespace fastconv::testing {
+namespace {
+
+enum class Mistake {
+  kNone,
+  kNoWaitForCopy,
+  kNoWaitForRelease,
+  kReleaseTooEarly,
+  kNoBeginProducts,
+  kChangedSums,
+  kProductsLeft,
+  kNoFence,
+  kNoSync,
+  kStoreLeft,
+  kStagingReused,
+  kMisalignedBox,
+  kNoBarrierFence,
+};
+
+struct RingArgs {
+  const uint8_t* rows;  // [kRounds][kRingBytes]
+  float* y;             // of a block [kRounds][128 threads]
+  Mistake mistake;
+};
+
+constexpr int kRounds = 3, kRingBytes = 96 * 64;
+
+void Produce(const RingArgs& args, const Area& area) {
+  cuda::LowerRegisters<40>();
+  if (cuda::LaneIndex() != 0 || cuda::WarpIndex() != 4) return;
+  for (int round = 0; round < kRounds; ++round) {
+    if (args.mistake != Mistake::kNoWaitForRelease) {
+      cuda::WaitPhase(&area.barrier[1], round % 2 ^ 1);
+    }
+    cuda::ArriveExpecting(&area.barrier[0], kRingBytes);
+    unsigned char* to = area.data;
+    if (args.mistake == Mistake::kMisalignedBox) to += 8;
+    cuda::LoadBulk(to, args.rows + round * kRingBytes, kRingBytes, &area.barrier[0]);
+  }
+}
+
+// The square of each row of 64, of which 64 are the rows, and 96 the columns, of a product; from
+// its diagonal a thread has at most one element.
+void Consume(const RingArgs& args, const Area& area) {
+  const auto is = [&](Mistake mistake) { return args.mistake == mistake; };
+  const int thread = cuda::ThreadIndex();
+  float* const staging = reinterpret_cast<float*>(area.data + 16384);
+  float d[1][48];
+  for (int round = 0; round < kRounds; ++round) {
+    for (float& sum : d[0]) sum = 0;
+    if (!is(Mistake::kNoWaitForCopy)) cuda::WaitPhase(&area.barrier[0], round % 2);
+    if (!is(Mistake::kNoBeginProducts)) cuda::BeginProducts(d);
+    const cuda::Operand rows = cuda::RowsOperand<64>(area.data);
+    for (int byte = 0; byte < 64; byte += 32) {
+      cuda::MultiplyAddAsync<96>(BFloat16(), rows + byte, rows + byte, d[0]);
+    }
+    cuda::CommitProducts();
+    if (is(Mistake::kChangedSums)) d[0][5] += 1;
+    if (is(Mistake::kReleaseTooEarly) && cuda::LaneIndex() == 0) cuda::Arrive(&area.barrier[1]);
+    if (is(Mistake::kProductsLeft) && round == kRounds - 1) return;
+    cuda::WaitForProducts<0>(d);
+    if (!is(Mistake::kReleaseTooEarly) && cuda::LaneIndex() == 0) {
+      cuda::Arrive(&area.barrier[1]);
+    }
+    // Staged by all, stored by one.
+    if (thread == 0 && !is(Mistake::kStagingReused)) cuda::WaitForStoreReads();
+    cuda::SyncGroup(1, kWarpgroup);
+    float sum = 0;
+    for (float value : d[0]) sum += value;
+    cuda::Bits<16> bits;
+    for (uint32_t& word : bits.word) std::memcpy(&word, &sum, 4);
+    cuda::Store(staging + 4 * thread, bits);
+    if (!is(Mistake::kNoFence)) cuda::FenceBulkCopies();
+    if (!is(Mistake::kNoSync)) cuda::SyncGroup(1, kWarpgroup);
+    if (thread != 0) continue;
+    float* const to = args.y + (cuda::BlockIndex().x * kRounds + round) * 4 * kWarpgroup;
+    cuda::StoreBulk(to, staging, 16 * kWarpgroup);
+    cuda::CommitStores();
+  }
+  if (thread == 0 && !is(Mistake::kStoreLeft)) cuda::WaitForStores();
+}
+
+void RunRing(const RingArgs& args) {
+  const Area area = SharedArea();
+  if (cuda::ThreadIndex() == 0) {
+    cuda::Initialize(&area.barrier[0], 1);
+    cuda::Initialize(&area.barrier[1], 4);
+    if (args.mistake != Mistake::kNoBarrierFence) cuda::FenceBarriers();
+  }
+  cuda::SyncThreads();
+  if (cuda::WarpIndex() < 4) {
+    Consume(args, area);
+  } else {
+    Produce(args, area);
+  }
+}
+
+// What the threads' sums should be.
+std::vector<float> RunRing(Mistake mistake, std::vector<float>* expected = nullptr) {
+  Random random("ring");
+  const std::vector<double> values = random.Integers(kRounds * kRingBytes / 2, -4, 4);
+  alignas(16) static uint8_t rows[kRounds * kRingBytes];
+  for (size_t i = 0; i < values.size(); ++i) {
+    Store(DataType::kBFloat16, values[i],
+          rows + cuda::SwizzledOffset<64>(static_cast<uint32_t>(2 * i)), 0);
+  }
+  alignas(16) static float y[2 * kRounds * 4 * kWarpgroup];
+  std::fill(std::begin(y), std::end(y), NAN);
+  RunKernel<RingArgs, RunRing, 2 * kWarpgroup>({rows, y, mistake});
+  if (expected != nullptr) {
+    for (int i = 0; i < 2 * kRounds * kWarpgroup; ++i) {
+      const int thread = i % kWarpgroup, round = i / kWarpgroup % kRounds;
+      const double* const of_round = values.data() + round * kRingBytes / 2;
+      double sum = 0;
+      for (int row = thread / 32 * 16 + thread % 32 / 4, half = 0; half < 2; ++half, row += 8) {
+        for (int column = 0; column < 96; ++column) {
+          if (column % 8 / 2 != thread % 4) continue;
+          for (int k = 0; k < 32; ++k) sum += of_round[row * 32 + k] * of_round[column * 32 + k];
+        }
+      }
+      expected->insert(expected->end(), 4, static_cast<float>(sum));
+    }
+  }
+  return {std::begin(y), std::end(y)};
+}
+
+TEST(CudaWarpgroupTest, RingFeedsProducts) {
+  std::vector<float> expected;
+  const std::vector<float> y = RunRing(Mistake::kNone, &expected);
+  EXPECT_EQ(y, expected);
+}
+
+class CudaWarpgroupMistakeDeathTest
+    : public ::testing::TestWithParam<std::tuple<Mistake, const char*, const char*>> {};
+
+TEST_P(CudaWarpgroupMistakeDeathTest, NoticesMistake) {
+  EXPECT_DEATH(RunRing(std::get<0>(GetParam())), std::get<2>(GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Mistakes, CudaWarpgroupMistakeDeathTest,
+    ::testing::Values(
+        std::make_tuple(Mistake::kNoWaitForCopy, "NoWaitForCopy", "being read"),
+        std::make_tuple(Mistake::kNoWaitForRelease, "NoWaitForRelease", "more arrivals"),
+        std::make_tuple(Mistake::kReleaseTooEarly, "ReleaseTooEarly", "has not released"),
+        std::make_tuple(Mistake::kNoBeginProducts, "NoBeginProducts", "known to be in registers"),
+        std::make_tuple(Mistake::kChangedSums, "ChangedSums", "changes sums"),
+        std::make_tuple(Mistake::kProductsLeft, "ProductsLeft", "with products under way"),
+        std::make_tuple(Mistake::kNoFence, "NoFence", "without a fence"),
+        std::make_tuple(Mistake::kNoSync, "NoSync", "no barrier between"),
+        std::make_tuple(Mistake::kStoreLeft, "StoreLeft", "have read shared memory"),
+        std::make_tuple(Mistake::kStagingReused, "StagingReused", "being read"),
+        std::make_tuple(Mistake::kMisalignedBox, "Misaligned", "misaligned"),
+        std::make_tuple(Mistake::kNoBarrierFence, "NoBarrierFence", "no fence follows")),
+    [](const auto& info) { return std::string(std::get<1>(info.param)); });
+
+struct NoArgs {};
+void RaiseWithoutLowering(const NoArgs&) { cuda::RaiseRegisters<232>(); }
+
+TEST(CudaWarpgroupDeathTest, NoticesTooManyRegisters) {
+  EXPECT_DEATH((RunKernel<NoArgs, RaiseWithoutLowering, 3 * kWarpgroup>({})), "do not come");
+}
+
+}  // namespace
+}  // namespace fastconv::testing
