@@ -66,7 +66,8 @@ def written_aside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         A path of the same name in a new folder beside it.
 
     Raises:
-        InputError: It cannot be written: the disk is full, say.
+        InputError: It cannot be written: the disk is full, say, or a folder or a device is in its
+            place.
 
     Example:
 
@@ -75,6 +76,11 @@ def written_aside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     ...     _ = aside.write_text("{}")
     """
     path = pathlib.Path(path)
+    if path.exists() and not path.is_file():  # a device would be replaced for every program
+        raise InputError(
+            "A folder or a device is in the place of the file. Choose another place. "
+            f"Received: {path}"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:

@@ -1,6 +1,7 @@
 """Tests of folders and files to write to."""
 
 import errno
+import os
 
 import pytest
 
@@ -56,3 +57,13 @@ def test_a_folder_in_the_way_is_an_input_error(tmp_path):
         written_aside(tmp_path / "b/c.txt"),
     ):
         pytest.fail("there is no place to write to")
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_replaced(tmp_path, make):
+    path = tmp_path / "b"
+    make(path)
+    with pytest.raises(InputError, match=r"in the place of the file.*Received: "):
+        _write_half(path, KeyboardInterrupt)
+    assert not path.is_file()
+    assert list(tmp_path.iterdir()) == [path]

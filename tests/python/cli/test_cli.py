@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import os
 import pathlib
 import re
+import sys
 
 import keras
 import pytest
@@ -148,6 +150,25 @@ def test_an_output_that_is_a_file_is_refused_before_training(tmp_path, capsys, m
     (tmp_path / "taken").write_text("")
     monkeypatch.setattr("fastconv.demo.compare_builds", None)
     assert "taken" in refusal(capsys, "demo", "--output", tmp_path / "taken")
+
+
+def _info_to(path_or_descriptor, monkeypatch, capsys):
+    """Returns the exit code of `fastconv info` that writes there, and what it says of it."""
+    with open(path_or_descriptor, "w") as output, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        code = call("info")
+    return code, capsys.readouterr().err
+
+
+def test_a_full_disk_behind_the_output_is_named(monkeypatch, capsys):
+    code, words = _info_to("/dev/full", monkeypatch, capsys)
+    assert (code, words) == (2, "fastconv: error: [Errno 28] No space left on device\n")
+
+
+def test_output_that_nobody_reads_ends_quietly(monkeypatch, capsys):
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert _info_to(writing, monkeypatch, capsys) == (141, "")
 
 
 def test_the_installed_info_prints_versions_instruction_set_and_libraries(tmp_path):
