@@ -15,6 +15,11 @@ constexpr uint8_t kGuard = 0x5C;
 constexpr size_t kGuardBytes = 256;
 constexpr size_t kAlignment = 64;
 
+constexpr size_t kDeviceAlignment = 256;  // of what a device allocates
+
+// Null: kernels see this program's memory.
+const Device* device = nullptr;
+
 // The first offset into `memory` behind the guard whose address is `past` bytes beyond a multiple
 // of the alignment.
 size_t GuardedOffset(const std::vector<uint8_t>& memory, size_t past) {
@@ -22,13 +27,39 @@ size_t GuardedOffset(const std::vector<uint8_t>& memory, size_t past) {
   return kGuardBytes + (kAlignment - address % kAlignment) % kAlignment + past;
 }
 
-bool OnlyGuards(const std::vector<uint8_t>& memory, size_t offset, size_t bytes) {
-  const auto is_guard = [](uint8_t byte) { return byte == kGuard; };
-  return std::all_of(memory.begin(), memory.begin() + offset, is_guard) &&
-         std::all_of(memory.begin() + offset + bytes, memory.end(), is_guard);
+bool OnlyGuards(const std::vector<uint8_t>& bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == kGuard; });
 }
 
 }  // namespace
+
+void UseDevice(const Device& used) {
+  static Device kept;
+  kept = used;
+  device = &kept;
+}
+
+KernelMemory::KernelMemory(uint8_t* host, size_t bytes)
+    : host_(host), allocation_(nullptr, [](void*) {}), data_(host) {
+  if (device == nullptr) return;
+  const size_t past = reinterpret_cast<uintptr_t>(host) % kDeviceAlignment;
+  allocation_ = {device->allocate(past + bytes), device->free};
+  data_ = static_cast<uint8_t*>(allocation_.get()) + past;
+}
+
+void KernelMemory::Write(size_t offset, size_t bytes) {
+  if (data_ != host_) device->copy(data_ + offset, host_ + offset, bytes);
+}
+
+std::vector<uint8_t> KernelMemory::Read(size_t offset, size_t bytes) const {
+  std::vector<uint8_t> read(bytes);
+  if (data_ != host_) {
+    device->copy(read.data(), data_ + offset, bytes);
+  } else {
+    std::copy_n(host_ + offset, bytes, read.begin());
+  }
+  return read;
+}
 
 InputBuffer::InputBuffer(DataType type, const std::vector<double>& values) {
   if (values.empty()) return;
@@ -39,8 +70,10 @@ InputBuffer::InputBuffer(DataType type, const std::vector<double>& values) {
   mapping_ =
       mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping_ == MAP_FAILED) std::abort();
-  data_ = static_cast<uint8_t*>(mapping_) + readable - bytes;
-  for (size_t index = 0; index < values.size(); ++index) Store(type, values[index], data_, index);
+  uint8_t* host = static_cast<uint8_t*>(mapping_) + readable - bytes;
+  for (size_t index = 0; index < values.size(); ++index) Store(type, values[index], host, index);
+  memory_ = std::make_unique<KernelMemory>(host, bytes);
+  memory_->Write(0, bytes);
   if (mprotect(mapping_, readable, PROT_READ) != 0) std::abort();
   if (mprotect(static_cast<uint8_t*>(mapping_) + readable, page, PROT_NONE) != 0) std::abort();
 }
@@ -49,37 +82,37 @@ InputBuffer::~InputBuffer() {
   if (mapping_ != nullptr) munmap(mapping_, mapping_bytes_);
 }
 
+GuardedMemory::GuardedMemory(size_t bytes, size_t past, uint8_t fill)
+    : bytes_(bytes),
+      memory_(bytes + 2 * kGuardBytes + 2 * kAlignment, kGuard),
+      offset_(GuardedOffset(memory_, past)),
+      kernels_(memory_.data(), memory_.size()) {
+  std::fill_n(memory_.begin() + offset_, bytes, fill);
+  kernels_.Write(0, offset_);
+  kernels_.Write(offset_ + bytes_, memory_.size() - offset_ - bytes_);
+}
+
+bool GuardedMemory::GuardsIntact() const {
+  const size_t end = offset_ + bytes_;
+  return OnlyGuards(kernels_.Read(0, offset_)) &&
+         OnlyGuards(kernels_.Read(end, memory_.size() - end));
+}
+
 OutputBuffer::OutputBuffer(DataType type, size_t elements, Alignment alignment)
     : type_(type),
-      elements_(elements),
-      memory_(elements * SizeOf(type) + 2 * kGuardBytes + 2 * kAlignment, kGuard) {
-  offset_ = GuardedOffset(memory_, alignment == Alignment::kElement ? SizeOf(type) : 0);
-  std::fill_n(begin(), elements * SizeOf(type), 0xFF);
+      memory_(elements * SizeOf(type), alignment == Alignment::kElement ? SizeOf(type) : 0, 0xFF) {
+  memory_.WriteContents();
 }
 
 std::vector<double> OutputBuffer::Values() const {
-  std::vector<double> values(elements_);
-  for (size_t index = 0; index < elements_; ++index) {
-    values[index] = Load(type_, memory_.data() + offset_, index);
+  const std::vector<uint8_t> bytes = Bytes();
+  std::vector<double> values(bytes.size() / SizeOf(type_));
+  for (size_t index = 0; index < values.size(); ++index) {
+    values[index] = Load(type_, bytes.data(), index);
   }
   return values;
 }
 
-std::vector<uint8_t> OutputBuffer::Bytes() const {
-  const auto first = memory_.begin() + offset_;
-  return std::vector<uint8_t>(first, first + elements_ * SizeOf(type_));
-}
-
-bool OutputBuffer::GuardsIntact() const {
-  return OnlyGuards(memory_, offset_, elements_ * SizeOf(type_));
-}
-
-Workspace::Workspace(size_t bytes, uint8_t fill)
-    : bytes_(bytes), memory_(bytes + 2 * kGuardBytes + kAlignment, kGuard) {
-  offset_ = GuardedOffset(memory_, 0);
-  std::fill_n(memory_.begin() + offset_, bytes, fill);
-}
-
-bool Workspace::GuardsIntact() const { return OnlyGuards(memory_, offset_, bytes_); }
+Workspace::Workspace(size_t bytes, uint8_t fill) : memory_(bytes, /*past=*/0, fill) {}
 
 }  // namespace fastconv::testing

@@ -112,7 +112,8 @@ TEST_P(WeightUpdateTest, MatchesReference) {
     WithEachPool([&](const std::string& pool_name, ThreadPool* pool) {
       for (bool in_place : {false, true}) {
         SCOPED_TRACE(std::to_string(size) + ", " + pool_name + (in_place ? ", in place" : ""));
-        std::vector<OutputBuffer> results(expected.size(), OutputBuffer(type, size));
+        std::vector<OutputBuffer> results;
+        for (size_t i = 0; i < expected.size(); ++i) results.emplace_back(type, size);
         WeightUpdateArgs args;
         args.weight = weight.data();
         args.gradient = gradient.data();

@@ -1,4 +1,4 @@
-// The CUDA kernels of batch normalisation, emulated, against the reference.
+// The CUDA kernels of batch normalisation against the reference.
 #include "core/cuda/batch_norm.h"
 
 #include <gtest/gtest.h>

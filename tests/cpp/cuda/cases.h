@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "buffers.h"
+#include "core/cuda/dropout_inputs.h"
 #include "core/dtype.h"
+#include "core/problem.h"
 #include "core/reference/batch_norm.h"
 #include "expectation.h"
 #include "tolerances.h"
@@ -39,6 +41,26 @@ inline StatisticsExpectation ExpectStatistics(int64_t channels, const std::vecto
   }
   return expected;
 }
+
+// Lets the emulated device have a compute capability (10 times the version); on a GPU, tells
+// whether tests for it mean that GPU, too: 90 stands for kernels that 9.0 alone has.
+bool UseCapability(int capability);
+
+// Dropout's rate and seed, where kernels read them.
+class DropoutBuffers {
+ public:
+  explicit DropoutBuffers(const DropoutSpec& spec)
+      : rate_(DataType::kFloat64, {spec.rate}),
+        seed_(DataType::kInt32,
+              {static_cast<double>(spec.seed[0]), static_cast<double>(spec.seed[1])}) {}
+
+  cuda::DropoutInputs inputs() const {
+    return {static_cast<const double*>(rate_.data()), static_cast<const int32_t*>(seed_.data())};
+  }
+
+ private:
+  InputBuffer rate_, seed_;
+};
 
 }  // namespace fastconv::testing
 

@@ -1,4 +1,4 @@
-// The CUDA kernels of convolutions, emulated, against the reference.
+// The CUDA kernels of convolutions against the reference.
 #include "core/cuda/conv2d.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,6 @@
 #include "cases.h"
 #include "conv2d_cases.h"
 #include "conv2d_harness.h"
-#include "core/cuda/launch.h"
 #include "element_types.h"
 #include "expectation.h"
 
@@ -116,9 +115,9 @@ Outputs RunOnDevice(Conv2DPass pass, const FusedConv2DProblem& problem, const Co
   args.dx = dx.data();
   args.dfilter = dfilter.data();
   args.dbias = dbias.data();
-  const double rate = epilogue.dropout.rate;
-  const Status status = cuda::RunConv2D(pass, problem, args, {&rate, epilogue.dropout.seed},
-                                        precision, workspace.data(), nullptr);
+  const DropoutBuffers dropout(epilogue.dropout);
+  const Status status =
+      cuda::RunConv2D(pass, problem, args, dropout.inputs(), precision, workspace.data(), nullptr);
   EXPECT_TRUE(status.ok()) << status.message();
   for (const OutputBuffer* buffer : {&y, &code, &mean, &variance, &dx, &dfilter, &dbias}) {
     EXPECT_TRUE(buffer->GuardsIntact());
@@ -136,8 +135,12 @@ std::string ParamName(const ::testing::TestParamInfo<CudaConv2DParam>& info) {
 
 class CudaConv2DTest : public ::testing::TestWithParam<CudaConv2DParam> {
  protected:
-  void SetUp() override { cuda::emulated_capability = mode().capability; }
-  void TearDown() override { cuda::emulated_capability = 80; }
+  void SetUp() override {
+    if (!UseCapability(mode().capability)) {
+      GTEST_SKIP() << "for another compute capability than this GPU's";
+    }
+  }
+  void TearDown() override { UseCapability(kModes[0].capability); }
 
   const Mode& mode() const { return std::get<1>(GetParam()); }
   FusedConv2DProblem Problem() const {

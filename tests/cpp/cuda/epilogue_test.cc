@@ -1,4 +1,4 @@
-// The CUDA kernels of what follows a convolution, emulated: bias, activation and pooling against
+// The CUDA kernels of what follows a convolution: bias, activation and pooling against
 // the reference, dropout against the same block without it and a mask that a plain Philox draws.
 #include "core/cuda/epilogue.h"
 
@@ -93,20 +93,20 @@ class CudaEpilogueTest : public ::testing::TestWithParam<EpilogueParam> {
               const std::vector<double>& code_read, const std::vector<double>& dy_read) const {
     const DropoutSpec& spec = problem_.epilogue.dropout;
     const DataType code_type = problem_.epilogue.pool.code_type;
-    const double rate = spec.rate;
-    const cuda::DropoutInputs dropout = {&rate, spec.seed};
+    const DropoutBuffers dropout(spec);
     const InputBuffer z(type(), z_), bias(type(), bias_);
     OutputBuffer y(type(), forward_.y.values.size(), alignment);
     OutputBuffer code(code_type, forward_.code.size(), alignment);
     Status status = cuda::FusedEpilogue(problem_, z.data(), bias.data(), y.data(), code.data(),
-                                        dropout, nullptr);
+                                        dropout.inputs(), nullptr);
     EXPECT_TRUE(status.ok()) << status.message();
     const InputBuffer saved_y(type(), pooled() ? std::vector<double>() : y_read);
     const InputBuffer saved_code(code_type, code_read), dy(type(), dy_read);
     OutputBuffer dz(type(), z_.size(), alignment), dbias(type(), problem_.channels, alignment);
     Workspace workspace(cuda::FusedEpilogueGradWorkspaceBytes(problem_), kWorkspaceFills[1]);
-    status = cuda::FusedEpilogueGrad(problem_, saved_y.data(), saved_code.data(), dy.data(),
-                                     dz.data(), dbias.data(), dropout, workspace.data(), nullptr);
+    status =
+        cuda::FusedEpilogueGrad(problem_, saved_y.data(), saved_code.data(), dy.data(), dz.data(),
+                                dbias.data(), dropout.inputs(), workspace.data(), nullptr);
     EXPECT_TRUE(status.ok()) << status.message();
     EXPECT_TRUE(y.GuardsIntact() && code.GuardsIntact() && dz.GuardsIntact() &&
                 dbias.GuardsIntact() && workspace.GuardsIntact());
@@ -171,13 +171,14 @@ TEST_P(CudaEpilogueTest, Dropout) {
 
 TEST(CudaDropoutTest, OfAnyElements) {
   const DropoutSpec spec = {DropoutKind::kElements, 0.3, {17, -4}};
+  const DropoutBuffers dropout(spec);
   for (DataType type : kCudaTypes) {
     for (int64_t elements : {0, 1, 7, 8, 1000, 1001}) {
       const std::vector<double> values = RoundTo(type, Random("dropout").Uniforms(elements, -1, 1));
       const InputBuffer x(type, values);
       OutputBuffer y(type, elements, Alignment::kLine);
       const Status status =
-          cuda::Dropout(type, elements, x.data(), y.data(), {&spec.rate, spec.seed}, nullptr);
+          cuda::Dropout(type, elements, x.data(), y.data(), dropout.inputs(), nullptr);
       ASSERT_TRUE(status.ok()) << status.message();
       EXPECT_TRUE(y.GuardsIntact());
       EXPECT_EQ(y.Values(), Mask(type, spec, 1, 1, elements).Values(values));

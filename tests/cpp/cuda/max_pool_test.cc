@@ -1,4 +1,4 @@
-// The CUDA kernels of stand-alone max pooling and its gradient, emulated, against the reference.
+// The CUDA kernels of stand-alone max pooling and its gradient against the reference.
 #include "core/cuda/max_pool.h"
 
 #include <gtest/gtest.h>
