@@ -100,7 +100,17 @@ class Augmentation:
         return rescale(images)
 
     def draw(self, batch: int, height: int, width: int, seed: tf.Tensor) -> Variations:
-        """Returns what happens to each image of a batch, a pure function of the arguments."""
+        """Draws what happens to each image of a batch, a pure function of the arguments.
+
+        Args:
+            batch: Number of images.
+            height: Rows of an image.
+            width: Columns of an image.
+            seed: int32 or int64 tensor of shape `(2,)`.
+
+        Returns:
+            `Variations`.
+        """
         shape = (len(Variations._fields), batch)
         draws = iter(tf.unstack(tf.random.stateless_uniform(shape, seed)))
 

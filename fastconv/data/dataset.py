@@ -24,7 +24,11 @@ class Split:
         return len(self.labels)
 
     def one_hot(self, classes: int) -> np.ndarray:
-        """Returns the labels as float32 rows, shape `(n, classes)`."""
+        """Returns the labels as float32 rows of shape `(n, classes)`.
+
+        Args:
+            classes: Number of classes.
+        """
         return np.eye(classes, dtype="float32")[self.labels]
 
 

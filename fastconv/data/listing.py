@@ -39,7 +39,14 @@ class ImageSplit:
 
     @classmethod
     def of(cls, files_by_class: FilesByClass) -> ImageSplit:
-        """Makes a split of the files by class, in label order."""
+        """Makes a split.
+
+        Args:
+            files_by_class: Dict from class names, in label order, to files.
+
+        Returns:
+            An `ImageSplit`.
+        """
         counts = [len(files) for files in files_by_class.values()]
         return cls(
             class_names=tuple(files_by_class),

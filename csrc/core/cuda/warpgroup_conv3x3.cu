@@ -49,13 +49,12 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.cut.total_rows = CeilDiv(args.images, args.cut.box_images) * args.cut.strips * args.cut.rows;
   const int units = std::max(args.cut.box_images * args.box_units, Kernel::kStageUnits);
   args.stage_bytes = CeilDiv(units * kUnitBytes, kStageAlignment) * kStageAlignment;
-  constexpr int kFilterBytes = Kernel::Filter::kBytes;
-  const int left = MaxSharedBytes() - WarpgroupRings::SharedBytes(kFilterBytes, 0, 0);
+  const int left = MaxSharedBytes() - WarpgroupRings::SharedBytes(Kernel::kFixedBytes, 0, 0);
   args.stages = std::min(left / (Kernel::kWorkers * args.stage_bytes), kMaxStages);
   const int blocks = std::min(Multiprocessors(), CeilDiv(args.cut.total_rows, Kernel::kWorkers));
-  return Launch<Kernel>({blocks, 1},
-                        WarpgroupRings::SharedBytes(kFilterBytes, args.stages, args.stage_bytes),
-                        stream, args);
+  return Launch<Kernel>(
+      {blocks, 1}, WarpgroupRings::SharedBytes(Kernel::kFixedBytes, args.stages, args.stage_bytes),
+      stream, args);
 }
 
 // Calls body(T(), integral constant of the channels).

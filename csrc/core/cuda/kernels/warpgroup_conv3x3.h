@@ -18,6 +18,7 @@
 #include "core/cuda/kernels/codes.h"
 #include "core/cuda/kernels/pack_filter3x3.h"
 #include "core/cuda/kernels/pooled_cell.h"
+#include "core/cuda/kernels/staged_rows.h"
 #include "core/cuda/kernels/values.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 
@@ -42,6 +43,12 @@ struct WarpgroupConv3x3 {
   static_assert(kPairs ? kTiles == 2 : kPerUnit == 1, "a tile per pixel of a pair");
   // What products read of a stage: the last column and shift are up to two units further on.
   static constexpr int kStageUnits = kUnits + 2;
+
+  // Of few channels, where threads on their own would store small pieces.
+  static constexpr bool kStaged = kChannels == 32 && !kPooled;
+  using Staged = StagedRows<kUnits>;
+  static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
+  static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes;
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     if constexpr (kHasWarpgroups) RunWarp(args);
@@ -74,6 +81,7 @@ struct WarpgroupConv3x3 {
 
   struct Shared {
     unsigned char* filter;
+    unsigned char* staged;
     unsigned char* stages;
     WarpgroupRings::Barriers* barriers;
 
@@ -81,7 +89,8 @@ struct WarpgroupConv3x3 {
       unsigned char* const begin = SharedMemory();
       const int past = static_cast<int>(SharedAddress(begin) % kStageAlignment);
       filter = begin + (past == 0 ? 0 : kStageAlignment - past);
-      stages = filter + Filter::kBytes;
+      staged = filter + Filter::kBytes;
+      stages = staged + kStagedBytes;
       barriers = reinterpret_cast<WarpgroupRings::Barriers*>(stages + kWorkers * args.stages *
                                                                           args.stage_bytes);
     }
@@ -97,7 +106,7 @@ struct WarpgroupConv3x3 {
       FenceBarriers();
     }
   };
-  static_assert(Filter::kBytes % kStageAlignment == 0, "stages are aligned");
+  static_assert(kFixedBytes % kStageAlignment == 0, "stages are aligned");
 
   // The place in a ring, whose stages are used in turn.
   struct RingPosition {
@@ -147,6 +156,7 @@ struct WarpgroupConv3x3 {
           shared_(shared),
           group_(group),
           ring_(Ring(args, shared, group)),
+          staged_(shared.staged + group * Staged::kBytes, 1 + group),
           slope_(args.activation.linear ? 1 : args.activation.slope),
           floor_(args.activation.linear || args.activation.slope != 0 ? -INFINITY : 0.0f) {
       FASTCONV_UNROLL
@@ -178,6 +188,7 @@ struct WarpgroupConv3x3 {
         FASTCONV_UNROLL
         for (int row = 0; row < 3; ++row) Reset(row);
       });
+      if constexpr (kStaged) staged_.Finish();
     }
 
    private:
@@ -209,21 +220,32 @@ struct WarpgroupConv3x3 {
     }
 
     FASTCONV_DEVICE void FindPixels(const StripRows& rows) {
-      const int height = kPooled ? args_.out_height / 2 : args_.out_height;
-      const int width = kPooled ? args_.out_width / 2 : args_.out_width;
+      const int height = args_.out_height / kRows, width = args_.out_width / kRows;
+      const int first_column = rows.strip * args_.strip_pixels;
+      const auto to = [&](int image, int column) {
+        return ((rows.first_image + image) * static_cast<int64_t>(height) * width + column) *
+               kChannels;
+      };
+      const auto present = [&](int image) {
+        return image < args_.cut.box_images && rows.first_image + image < args_.images;
+      };
+      if constexpr (kStaged) {  // lanes have an image each
+        const int left = args_.out_width - first_column;
+        const int pixels = left < args_.strip_pixels ? left : args_.strip_pixels;
+        present_[0] = present(LaneIndex());
+        to_[0] = to(LaneIndex(), first_column);
+        staged_bytes_ = present_[0] ? pixels * kPixelBytes : 0;
+        return;
+      }
       const int box_pixels = args_.box_units * kPerUnit;
       FASTCONV_UNROLL
       for (int place = 0; place < kPlaces; ++place) {
         const int pixel = Pixel(place);
         const int image = pixel / box_pixels;
         const int in_strip = pixel - image * box_pixels;
-        const int column = rows.strip * args_.strip_pixels + in_strip;
-        const int to_column = kPooled ? column / 2 : column;
-        present_[place] = image < args_.cut.box_images && rows.first_image + image < args_.images &&
-                          in_strip < args_.strip_pixels && to_column < width;
-        to_[place] =
-            ((rows.first_image + image) * static_cast<int64_t>(height) * width + to_column) *
-            kChannels;
+        const int column = (first_column + in_strip) / kRows;
+        present_[place] = present(image) && in_strip < args_.strip_pixels && column < width;
+        to_[place] = to(image, column);
       }
     }
 
@@ -339,8 +361,42 @@ struct WarpgroupConv3x3 {
     }
 
     FASTCONV_DEVICE void StorePending() {
-      const int64_t row = static_cast<int64_t>(pending_row_) *
-                          (kPooled ? args_.out_width / 2 : args_.out_width) * kChannels;
+      if constexpr (kStaged) {
+        SendPending();
+      } else {
+        StorePlaces();
+      }
+    }
+
+    FASTCONV_DEVICE void SendPending() {
+      FASTCONV_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        if constexpr (kPairs) {  // a pixel of each tile
+          staged_.Put(RowOfD(half), Vector(half, 0), Vector(2 + half, 0));
+        } else {
+          FASTCONV_UNROLL
+          for (int tile = 0; tile < kTiles; ++tile) {
+            const int place = 2 * tile + half;
+            staged_.Put(tile * kTilePixels + RowOfD(half), Vector(place, 0),
+                        Vector(place, kVectors - 1));
+          }
+        }
+      }
+      const int64_t row = static_cast<int64_t>(pending_row_) * args_.out_width * kChannels;
+      staged_.Send(LaneIndex() * args_.box_units,
+                   reinterpret_cast<unsigned char*>(static_cast<T*>(args_.y) + row + to_[0]),
+                   pending_ ? staged_bytes_ : 0);
+    }
+
+    FASTCONV_DEVICE Bits<16> Vector(int place, int vector) const {
+      Bits<16> bits;
+      memcpy(&bits, &result_[place][vector * kVector], sizeof(bits));
+      return bits;
+    }
+
+    FASTCONV_DEVICE void StorePlaces() {
+      const int64_t row =
+          static_cast<int64_t>(pending_row_) * (args_.out_width / kRows) * kChannels;
       FASTCONV_UNROLL
       for (int place = 0; place < kPlaces; ++place) {
         if (!pending_ || !present_[place]) continue;
@@ -370,6 +426,8 @@ struct WarpgroupConv3x3 {
     const Shared& shared_;
     const int group_;
     unsigned char* const ring_;
+    Staged staged_;
+    int staged_bytes_ = 0;  // of the lane's image
     const float slope_, floor_;
     RingPosition at_;
     float bias_[kValues];

@@ -81,8 +81,8 @@ struct WarpgroupRings {
     Stage stage[kWorkers][kMaxStages];
   };
 
-  static constexpr int SharedBytes(int filter_bytes, int stages, int stage_bytes) {
-    return kStageAlignment + filter_bytes + kWorkers * stages * stage_bytes +
+  static constexpr int SharedBytes(int fixed_bytes, int stages, int stage_bytes) {
+    return kStageAlignment + fixed_bytes + kWorkers * stages * stage_bytes +
            static_cast<int>(sizeof(Barriers));
   }
 };
