@@ -80,8 +80,8 @@ Status FusedBatchNormGradReduce(const FusedBatchNormProblem& problem,
       MapOf(problem), problem.epilogue, block, stream, &blocks));
   const int channels = static_cast<int>(problem.channels);
   return LaunchAddPartials<float>(
-      {block.partials, blocks, 2 * problem.channels, channels, static_cast<float*>(args.dbeta),
-       static_cast<float*>(args.dgamma)},
+      {block.partials, blocks, 2 * problem.channels, channels, channels,
+       static_cast<float*>(args.dbeta), static_cast<float*>(args.dgamma)},
       stream);
 }
 

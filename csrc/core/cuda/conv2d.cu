@@ -12,12 +12,6 @@ namespace {
 int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-// The gradient is the convolution's output's, dz, itself.
-bool GradientIsDz(const Epilogue& epilogue) {
-  return epilogue.activation == Activation::kLinear && !epilogue.pool.enabled &&
-         epilogue.dropout.kind == DropoutKind::kNone;
-}
-
 // The convolution's kernel does the whole epilogue.
 bool FusesEpilogue(const Epilogue& epilogue) {
   if (epilogue.dropout.kind != DropoutKind::kNone) return false;
@@ -27,6 +21,25 @@ bool FusesEpilogue(const Epilogue& epilogue) {
   };
   const Window2D& window = epilogue.pool.window;
   return halves(window.h) && halves(window.w) && epilogue.pool.code_type == DataType::kUint8;
+}
+
+// Whose gradients lie between dy and dz, the gradient of the convolution's output; of epilogues
+// that the kernels do.
+Folded FoldedOf(const Epilogue& epilogue) {
+  if (epilogue.pool.enabled) return Folded::kPooling;
+  return epilogue.activation == Activation::kLinear ? Folded::kNothing : Folded::kActivation;
+}
+
+// Of three launches, the one for kernels that fold this.
+template <class Function>
+Function* Of(Folded folded, Function* nothing, Function* activation, Function* pooling) {
+  if (folded == Folded::kPooling) return pooling;
+  return folded == Folded::kActivation ? activation : nothing;
+}
+
+ActivationArgs ActivationOf(const Epilogue& epilogue) {
+  return {epilogue.activation == Activation::kLinear,
+          epilogue.activation == Activation::kLeakyRelu ? epilogue.negative_slope : 0};
 }
 
 FusedEpilogueProblem EpilogueOf(const FusedConv2DProblem& problem) {
@@ -61,7 +74,7 @@ size_t FilterPartialBytes(const FusedConv2DProblem& problem) {
   }
   const int blocks = FilterGradBlocks(TilesOf(conv), static_cast<int>(conv.in_channels),
                                       static_cast<int>(conv.out_channels));
-  return Align(blocks * conv.filter_size() * sizeof(float));
+  return Align(blocks * (conv.filter_size() + conv.out_channels) * sizeof(float));
 }
 
 struct Call {
@@ -108,6 +121,16 @@ size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   return PackedFilterBytes(problem.conv.dtype, problem.conv.in_channels);
 }
 
+// Whether a pass of its own writes dz to memory, for kernels that load tiles as they are; with the
+// sums for the bias, if they do not take these either.
+bool NeedsDz(Conv2DPass pass, const FusedConv2DProblem& problem) {
+  if (!FusesEpilogue(problem.epilogue)) return true;
+  if (pass == Conv2DPass::kBackwardFilter) {
+    return TakesImage(problem.conv) || TakesWarpgroups(pass, problem);
+  }
+  return FoldedOf(problem.epilogue) != Folded::kNothing && TakesWarpgroups(pass, problem);
+}
+
 size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
   switch (pass) {
@@ -115,8 +138,9 @@ size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
       if (problem.batch_statistics) return StatisticsBytes(conv);
       return FusesEpilogue(problem.epilogue) ? 0 : ZBytes(conv);
     case Conv2DPass::kBackwardInput:
-      return GradientIsDz(problem.epilogue) ? 0 : ZBytes(conv);
+      return NeedsDz(pass, problem) ? ZBytes(conv) : 0;
     case Conv2DPass::kBackwardFilter:
+      if (!NeedsDz(pass, problem)) return FilterPartialBytes(problem);
       return FilterPartialBytes(problem) + ZBytes(conv) +
              FusedEpilogueGradWorkspaceBytes(EpilogueOf(problem));
   }
@@ -126,7 +150,7 @@ size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
 // The convolution itself, by warpgroups where they take it. `blocks`: how many partial statistics
 // there are.
 Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv3x3Result result,
-                int* blocks = nullptr) {
+                Folded folded, int* blocks = nullptr) {
   const Conv2DProblem& conv = call.problem.conv;
   const bool rotated = pass == Conv2DPass::kBackwardInput;
   const bool rounded = conv.dtype != DataType::kFloat32 || call.precision == FloatPrecision::kTf32;
@@ -136,7 +160,11 @@ Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv
                                   call.workspace + Align(PassBytes(pass, call.problem)),
                                   call.stream);
   }
-  if (rotated) return LaunchRotatedConv3x3(conv.dtype, call.precision, args, call.stream);
+  if (rotated) {
+    const auto launch = Of(folded, LaunchRotatedConv3x3, LaunchRotatedConv3x3OfActivation,
+                           LaunchRotatedConv3x3OfPooling);
+    return launch(conv.dtype, call.precision, args, call.stream);
+  }
   if (TakesImage(conv)) {
     return LaunchImageConv3x3(conv.dtype, call.precision, result, args, call.stream, blocks);
   }
@@ -158,41 +186,58 @@ Status Forward(const Call& call) {
   if (!FusesEpilogue(epilogue)) {
     args.bias = nullptr;
     args.y = call.workspace;
-    FASTCONV_RETURN_IF_ERROR(Convolve(Conv2DPass::kForward, call, args, Conv3x3Result::kMap));
+    FASTCONV_RETURN_IF_ERROR(
+        Convolve(Conv2DPass::kForward, call, args, Conv3x3Result::kMap, Folded::kNothing));
     return FusedEpilogue(EpilogueOf(call.problem), call.workspace, call.args.bias, call.args.y,
                          call.args.code, call.dropout, call.stream);
   }
-  args.activation.linear = epilogue.activation == Activation::kLinear;
-  if (epilogue.activation == Activation::kLeakyRelu) {
-    args.activation.slope = epilogue.negative_slope;
-  }
+  args.activation = ActivationOf(epilogue);
   if (call.problem.batch_statistics) {
     args.statistics = reinterpret_cast<float*>(call.workspace);
     int blocks = 0;
-    FASTCONV_RETURN_IF_ERROR(
-        Convolve(Conv2DPass::kForward, call, args, Conv3x3Result::kMapAndStatistics, &blocks));
+    FASTCONV_RETURN_IF_ERROR(Convolve(Conv2DPass::kForward, call, args,
+                                      Conv3x3Result::kMapAndStatistics, Folded::kNothing, &blocks));
     return MergeBatchStatistics(args.statistics, blocks, conv.out_channels,
                                 static_cast<float*>(call.args.mean),
                                 static_cast<float*>(call.args.variance), call.stream);
   }
   return Convolve(Conv2DPass::kForward, call, args,
-                  epilogue.pool.enabled ? Conv3x3Result::kPooledMap : Conv3x3Result::kMap);
+                  epilogue.pool.enabled ? Conv3x3Result::kPooledMap : Conv3x3Result::kMap,
+                  Folded::kNothing);
+}
+
+// What a kernel reads: dz, or dy and what it makes dz of it with.
+struct Gradient {
+  const void* map;
+  Folded folded;
+  FoldedArgs args;
+};
+
+// `scratch`: for dz and, unless dbias is null, its sums; used where a pass of its own makes them.
+Status MakeGradient(Conv2DPass pass, const Call& call, void* dbias, unsigned char* scratch,
+                    Gradient* gradient) {
+  const Epilogue& epilogue = call.problem.epilogue;
+  *gradient = {call.args.dy,
+               FoldedOf(epilogue),
+               {call.args.y, static_cast<const uint8_t*>(call.args.code), ActivationOf(epilogue)}};
+  if (!NeedsDz(pass, call.problem)) return Status();
+  *gradient = {scratch, Folded::kNothing, {}};
+  return FusedEpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code, call.args.dy,
+                           scratch, dbias, call.dropout, scratch + ZBytes(call.problem.conv),
+                           call.stream);
 }
 
 // A convolution of dz with the filter, turned round and its channels swapped. A map of few channels
 // has no kernel of its own for it: networks do not ask for the gradient of the images they read.
 Status BackwardInput(const Call& call) {
   const Conv2DProblem& conv = call.problem.conv;
-  const void* dz = call.args.dy;
-  if (!GradientIsDz(call.problem.epilogue)) {
-    FASTCONV_RETURN_IF_ERROR(FusedEpilogueGrad(
-        EpilogueOf(call.problem), call.args.y, call.args.code, call.args.dy, call.workspace,
-        /*dbias=*/nullptr, call.dropout, /*workspace=*/nullptr, call.stream));
-    dz = call.workspace;
-  }
+  Gradient dz;
+  FASTCONV_RETURN_IF_ERROR(
+      MakeGradient(Conv2DPass::kBackwardInput, call, /*dbias=*/nullptr, call.workspace, &dz));
   const Conv3x3Args forward = ForwardArgs(call);
   Conv3x3Args args = {};
-  args.x = dz;
+  args.x = dz.map;
+  args.folded = dz.args;
   args.filter = call.args.filter;
   args.y = call.args.dx;
   args.activation.linear = true;
@@ -205,23 +250,21 @@ Status BackwardInput(const Call& call) {
   args.pad_h = 2 - forward.pad_h;
   args.pad_w = 2 - forward.pad_w;
   SetTiles(conv.batch, &args);
-  return Convolve(Conv2DPass::kBackwardInput, call, args, Conv3x3Result::kMap);
+  return Convolve(Conv2DPass::kBackwardInput, call, args, Conv3x3Result::kMap, dz.folded);
 }
 
 Status BackwardFilter(const Call& call) {
   const Conv2DProblem& conv = call.problem.conv;
-  unsigned char* partials = call.workspace;
-  unsigned char* dz = partials + FilterPartialBytes(call.problem);
-  unsigned char* sums = dz + ZBytes(conv);
-  // Also for its sums, the gradient of the bias.
-  FASTCONV_RETURN_IF_ERROR(FusedEpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code,
-                                             call.args.dy, dz, call.args.dbias, call.dropout, sums,
-                                             call.stream));
+  Gradient dz;
+  FASTCONV_RETURN_IF_ERROR(MakeGradient(Conv2DPass::kBackwardFilter, call, call.args.dbias,
+                                        call.workspace + FilterPartialBytes(call.problem), &dz));
   const Conv3x3Args forward = ForwardArgs(call);
   FilterGrad3x3Args args = {};
   args.x = call.args.x;
-  args.dz = dz;
-  args.partials = reinterpret_cast<float*>(partials);
+  args.dz = dz.map;
+  args.folded = dz.args;
+  args.partials = reinterpret_cast<float*>(call.workspace);
+  args.sum_dz = call.args.dbias != nullptr && !NeedsDz(Conv2DPass::kBackwardFilter, call.problem);
   args.height = forward.height;
   args.width = forward.width;
   args.channels = forward.channels;
@@ -238,8 +281,11 @@ Status BackwardFilter(const Call& call) {
     return LaunchWarpgroupFilterGrad3x3(conv.dtype, conv.batch, args, call.args.dfilter,
                                         call.stream);
   }
-  const auto launch = TakesImage(conv) ? LaunchImageFilterGrad3x3 : LaunchFilterGrad3x3;
-  return launch(conv.dtype, call.precision, args, call.args.dfilter, call.stream);
+  const auto of_chunks = Of(dz.folded, LaunchFilterGrad3x3, LaunchFilterGrad3x3OfActivation,
+                            LaunchFilterGrad3x3OfPooling);
+  const auto launch = TakesImage(conv) ? LaunchImageFilterGrad3x3 : of_chunks;
+  FASTCONV_RETURN_IF_ERROR(launch(conv.dtype, call.precision, args, call.stream));
+  return AddFilterGrads(conv.dtype, args, call.args.dfilter, call.args.dbias, call.stream);
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "core/cuda/conv2d.h"
-#include "core/cuda/kernels/channel_sums.h"
 #include "core/cuda/kernels/conv3x3.h"
 #include "core/cuda/kernels/filter_grad3x3.h"
 #include "core/cuda/kernels/warp_sums.h"
@@ -32,6 +31,10 @@ Status LaunchPooledConv3x3(DataType dtype, FloatPrecision precision, const Conv3
                            Stream stream);
 Status LaunchRotatedConv3x3(DataType dtype, FloatPrecision precision, const Conv3x3Args& args,
                             Stream stream);
+Status LaunchRotatedConv3x3OfActivation(DataType dtype, FloatPrecision precision,
+                                        const Conv3x3Args& args, Stream stream);
+Status LaunchRotatedConv3x3OfPooling(DataType dtype, FloatPrecision precision,
+                                     const Conv3x3Args& args, Stream stream);
 // Of maps of up to four channels. `blocks`, unless null, as above.
 Status LaunchImageConv3x3(DataType dtype, FloatPrecision precision, Conv3x3Result result,
                           const Conv3x3Args& args, Stream stream, int* blocks);
@@ -73,14 +76,14 @@ Status LaunchConv3x3Kernel(const Conv3x3Args& args, int outputs, Stream stream, 
   return Launch<Kernel>(grid, Kernel::SharedBytes(args.chunks), stream, args);
 }
 
-template <bool kRotated, Conv3x3Result kResult>
+template <bool kRotated, Conv3x3Result kResult, Folded kFolded = Folded::kNothing>
 Status LaunchConv3x3Variant(DataType dtype, FloatPrecision precision, Conv3x3Args args,
                             Stream stream, int* blocks = nullptr) {
   return WithProduct(dtype, precision, [&](auto type, auto product) {
     using T = decltype(type);
     constexpr Precision kPrecision = decltype(product)::value;
-    using Narrow = Conv3x3<T, kPrecision, kNarrowOutputs, kRotated, kResult>;
-    using Wide = Conv3x3<T, kPrecision, kWideOutputs, kRotated, kResult>;
+    using Narrow = Conv3x3<T, kPrecision, kNarrowOutputs, kRotated, kResult, kFolded>;
+    using Wide = Conv3x3<T, kPrecision, kWideOutputs, kRotated, kResult, kFolded>;
     args.chunks = (args.channels + Narrow::kChunk - 1) / Narrow::kChunk;
     if (args.outputs > kNarrowOutputs && Wide::SharedBytes(args.chunks) <= MaxSharedBytes()) {
       return LaunchConv3x3Kernel<Wide>(args, kWideOutputs, stream, blocks);
@@ -95,19 +98,26 @@ inline int FilterGradBlocks(int tiles, int channels, int outputs) {
   return BlocksPerColumn(tiles, /*per_multiprocessor=*/2, pairs);
 }
 Status LaunchFilterGrad3x3(DataType dtype, FloatPrecision precision, const FilterGrad3x3Args& args,
-                           void* dfilter, Stream stream);
+                           Stream stream);
+Status LaunchFilterGrad3x3OfActivation(DataType dtype, FloatPrecision precision,
+                                       const FilterGrad3x3Args& args, Stream stream);
+Status LaunchFilterGrad3x3OfPooling(DataType dtype, FloatPrecision precision,
+                                    const FilterGrad3x3Args& args, Stream stream);
 Status LaunchImageFilterGrad3x3(DataType dtype, FloatPrecision precision,
-                                const FilterGrad3x3Args& args, void* dfilter, Stream stream);
+                                const FilterGrad3x3Args& args, Stream stream);
+// The last step of all: what the blocks left -> dfilter and, if args.sum_dz, dbias.
+Status AddFilterGrads(DataType dtype, const FilterGrad3x3Args& args, void* dfilter, void* dbias,
+                      Stream stream);
 
-// Adds up the blocks' sums; the last step of both.
-template <class T>
-Status LaunchAddFilterPartials(const FilterGrad3x3Args& args, int blocks, void* dfilter,
-                               Stream stream) {
-  using Add = AddPartials<T>;
-  const int size = 9 * args.channels * args.outputs;
-  const typename Add::Args add = {args.partials, blocks, size, size, static_cast<T*>(dfilter),
-                                  nullptr};
-  return Launch<Add>(Add::GridFor(add), Add::kSharedBytes, stream, add);
+template <Folded kFolded>
+Status LaunchFilterGrad3x3Variant(DataType dtype, FloatPrecision precision,
+                                  const FilterGrad3x3Args& args, Stream stream) {
+  return WithProduct(dtype, precision, [&](auto type, auto product) {
+    using Kernel = FilterGrad3x3<decltype(type), decltype(product)::value, kFolded>;
+    const Block grid = {FilterGradBlocks(args.tiles, args.channels, args.outputs),
+                        (args.channels + 31) / 32 * args.output_blocks};
+    return Launch<Kernel>(grid, Kernel::kSharedBytes, stream, args);
+  });
 }
 
 }  // namespace fastconv::cuda

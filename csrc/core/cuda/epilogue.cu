@@ -42,7 +42,7 @@ Status FusedEpilogueGrad(const FusedEpilogueProblem& problem, const void* y, con
     using T = decltype(type);
     const int channels = static_cast<int>(problem.channels);
     return LaunchAddPartials<T>(
-        {args.partials, blocks, 2 * problem.channels, channels, static_cast<T*>(dbias), nullptr},
+        {args.partials, blocks, 2 * problem.channels, channels, 0, static_cast<T*>(dbias), nullptr},
         stream);
   });
 }

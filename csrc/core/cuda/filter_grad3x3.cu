@@ -1,16 +1,28 @@
 #include "core/cuda/conv3x3_launch.h"
+#include "core/cuda/kernels/channel_sums.h"
 
 namespace fastconv::cuda {
 
 Status LaunchFilterGrad3x3(DataType dtype, FloatPrecision precision, const FilterGrad3x3Args& args,
-                           void* dfilter, Stream stream) {
+                           Stream stream) {
+  return LaunchFilterGrad3x3Variant<Folded::kNothing>(dtype, precision, args, stream);
+}
+
+Status AddFilterGrads(DataType dtype, const FilterGrad3x3Args& args, void* dfilter, void* dbias,
+                      Stream stream) {
   const int blocks = FilterGradBlocks(args.tiles, args.channels, args.outputs);
-  return WithProduct(dtype, precision, [&](auto type, auto product) {
+  const int size = 9 * args.channels * args.outputs;
+  return WithProduct(dtype, FloatPrecision::kTf32, [&](auto type, auto) {
     using T = decltype(type);
-    using Kernel = FilterGrad3x3<T, decltype(product)::value>;
-    const int pairs = (args.channels + 31) / 32 * args.output_blocks;
-    FASTCONV_RETURN_IF_ERROR(Launch<Kernel>({blocks, pairs}, Kernel::kSharedBytes, stream, args));
-    return LaunchAddFilterPartials<T>(args, blocks, dfilter, stream);
+    using Add = AddPartials<T>;
+    const typename Add::Args add = {args.partials,
+                                    blocks,
+                                    size + (args.sum_dz ? args.outputs : 0),
+                                    size,
+                                    args.sum_dz ? args.outputs : 0,
+                                    static_cast<T*>(dfilter),
+                                    static_cast<T*>(dbias)};
+    return Launch<Add>(Add::GridFor(add), Add::kSharedBytes, stream, add);
   });
 }
 

@@ -7,10 +7,14 @@ set(FASTCONV_CUDA_SOURCES
   conv3x3.cu
   conv3x3_pooled.cu
   conv3x3_rotated.cu
+  conv3x3_rotated_activation.cu
+  conv3x3_rotated_pooling.cu
   conv3x3_statistics.cu
   dropout.cu
   epilogue.cu
   filter_grad3x3.cu
+  filter_grad3x3_activation.cu
+  filter_grad3x3_pooling.cu
   image_conv3x3.cu
   image_filter_grad3x3.cu
   max_pool.cu

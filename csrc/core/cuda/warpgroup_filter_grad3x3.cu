@@ -48,8 +48,8 @@ Status LaunchVariant(DataType dtype, int images, const FilterGrad3x3Args& conv, 
   }
   constexpr int kSize = 9 * kChannels * kChannels;
   using Add = AddPartials<T>;
-  const typename Add::Args add = {conv.partials, blocks * Kernel::kParts,  kSize,
-                                  kSize,         static_cast<T*>(dfilter), nullptr};
+  const typename Add::Args add = {
+      conv.partials, blocks * Kernel::kParts, kSize, kSize, 0, static_cast<T*>(dfilter), nullptr};
   return Launch<Add>(Add::GridFor(add), Add::kSharedBytes, stream, add);
 }
 

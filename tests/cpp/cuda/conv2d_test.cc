@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -31,6 +32,12 @@ constexpr const char* kProblems[] = {
     "x=1x10x11x32 filter=3x3x16 bias act=relu pool=3x3/2x2:same",
     "x=2x9x10x16 filter=3x3x16 padding=2,1,0,2 act=leaky:0.25",
     "x=0x9x9x16 filter=3x3x16 act=relu",
+    // Gradients that the kernels fold into their loads: tiles that begin within a pooled cell,
+    // pixels that no cell has, several tiles and chunks.
+    "x=1x13x13x64 filter=3x3x48 padding=same bias act=relu pool=2x2/2x2",
+    "x=1x13x13x64 filter=3x3x48 padding=1,2,2,0 act=relu",
+    "x=2x35x29x16 filter=3x3x32 padding=2,1,0,2 bias act=leaky:0.25 pool=2x2/2x2",
+    "x=1x9x15x16 filter=3x3x16 pool=2x2/2x2",
     // Maps of up to four channels.
     "x=3x34x33x3 filter=3x3x32 padding=same bias act=relu",
     "x=1x18x33x3 filter=3x3x16 bias act=leaky:0.25 pool=2x2/2x2",
@@ -88,7 +95,7 @@ struct Outputs {
 };
 
 Outputs RunOnDevice(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DInputs& inputs,
-                    size_t outputs, cuda::FloatPrecision precision) {
+                    size_t outputs, cuda::FloatPrecision precision, bool want_dbias = true) {
   const Conv2DProblem& conv = problem.conv;
   const DataType type = conv.dtype;
   const Epilogue& epilogue = problem.epilogue;
@@ -114,7 +121,7 @@ Outputs RunOnDevice(Conv2DPass pass, const FusedConv2DProblem& problem, const Co
   args.dy = dy.data();
   args.dx = dx.data();
   args.dfilter = dfilter.data();
-  args.dbias = dbias.data();
+  if (want_dbias) args.dbias = dbias.data();
   const DropoutBuffers dropout(epilogue.dropout);
   const Status status =
       cuda::RunConv2D(pass, problem, args, dropout.inputs(), precision, workspace.data(), nullptr);
@@ -208,6 +215,27 @@ constexpr const char* kStatisticsProblems[] = {
     "x=2x37x49x32 filter=3x3x16 padding=same bias statistics",
     "x=3x35x50x3 filter=3x3x48 padding=same bias statistics",
 };
+
+TEST(CudaConv2DFilterGradTest, BiasNotWanted) {
+  for (const char* text : {"x=1x17x9x16 filter=3x3x16", "x=1x17x9x16 filter=3x3x16 act=relu",
+                           "x=1x9x8x16 filter=3x3x16 act=relu pool=2x2/2x2"}) {
+    const Conv2DScenario scenario =
+        MakeConv2DScenario(text, ParseConv2DProblem(text), Regime::kExact);
+    const Outputs outputs = RunOnDevice(Conv2DPass::kBackwardFilter, scenario.problem,
+                                        scenario.inputs, scenario.expected.forward.y.values.size(),
+                                        cuda::FloatPrecision::kTf32, /*want_dbias=*/false);
+    EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter)) << text;
+    for (double value : outputs.dbias) EXPECT_TRUE(std::isnan(value)) << text;
+  }
+}
+
+TEST(CudaConv2DWorkspaceTest, FoldedGradientsNeedNone) {
+  for (const char* text : {"x=2x32x32x32 filter=3x3x48 padding=same act=relu",
+                           "x=2x32x32x32 filter=3x3x48 padding=same act=relu pool=2x2/2x2"}) {
+    EXPECT_EQ(cuda::Conv2DWorkspaceBytes(Conv2DPass::kBackwardInput, ParseConv2DProblem(text)), 0)
+        << text;
+  }
+}
 
 class CudaConv2DStatisticsTest : public CudaConv2DTest {};
 

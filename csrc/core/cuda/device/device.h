@@ -6,6 +6,8 @@
 //   FASTCONV_UNROLL                         before a loop with a constant number of rounds
 //   Block BlockIndex(), GridSize()          x and y
 //   int ThreadIndex(), LaneIndex(), WarpIndex()
+//   int ThreadIndexAgain()                  the same, but what is computed from it is not kept in
+//                                           registers over the rounds of a loop
 //   unsigned char* SharedMemory()           of the launch's size, aligned to 128 bytes
 //   uint32_t SharedAddress(p)               of p inside it, in the GPU's window of shared memory
 //   void SyncThreads(), SyncWarp()

@@ -67,6 +67,7 @@ inline void Watch(const void* p, int bytes, Access access) {
 inline Block BlockIndex() { return emulation::CurrentThread().block; }
 inline Block GridSize() { return emulation::CurrentThread().grid; }
 inline int ThreadIndex() { return emulation::CurrentThread().index; }
+inline int ThreadIndexAgain() { return ThreadIndex(); }
 inline int LaneIndex() { return ThreadIndex() % kWarpSize; }
 inline int WarpIndex() { return ThreadIndex() / kWarpSize; }
 inline unsigned char* SharedMemory() { return emulation::SharedMemory(); }

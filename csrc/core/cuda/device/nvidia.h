@@ -20,6 +20,11 @@ FASTCONV_DEVICE Block GridSize() {
   return {static_cast<int>(gridDim.x), static_cast<int>(gridDim.y)};
 }
 FASTCONV_DEVICE int ThreadIndex() { return static_cast<int>(threadIdx.x); }
+FASTCONV_DEVICE int ThreadIndexAgain() {
+  int index = ThreadIndex();
+  asm volatile("" : "+r"(index));
+  return index;
+}
 FASTCONV_DEVICE int LaneIndex() { return ThreadIndex() % kWarpSize; }
 FASTCONV_DEVICE int WarpIndex() { return ThreadIndex() / kWarpSize; }
 

@@ -48,15 +48,14 @@ FASTCONV_DEVICE void AddLanes(const Traversal& traversal, const Part& part,
   if (part.active && part.lane == 0) StoreValues(mine.value, sums + part.channel);
 }
 
-// Partials [blocks][stride] -> the first `channels` columns to `first`, as many behind them to
-// `second`, which may be null.
+// Partials [blocks][stride] -> the first columns to `first`, those behind them to `second`.
 template <class T>
 struct AddPartials {
   struct Args {
     const float* partials;
     int blocks;
     int64_t stride;
-    int channels;
+    int first_columns, second_columns;
     T* first;
     T* second;
   };
@@ -67,15 +66,15 @@ struct AddPartials {
   static constexpr int kSharedBytes = kThreads * static_cast<int>(sizeof(double));
 
   static Block GridFor(const Args& args) {
-    const int columns = (args.second == nullptr ? 1 : 2) * args.channels;
+    const int columns = args.first_columns + args.second_columns;
     return {(columns + kColumns - 1) / kColumns, 1};
   }
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     const int column = BlockIndex().x * kColumns + ThreadIndex() % kColumns;
     const int slice = ThreadIndex() / kColumns;
-    const bool second = column >= args.channels;
-    const bool active = column < (args.second == nullptr ? 1 : 2) * args.channels;
+    const bool second = column >= args.first_columns;
+    const bool active = column < args.first_columns + args.second_columns;
     double sum = 0;
     for (int block = slice; active && block < args.blocks; block += kSlices) {
       sum += args.partials[block * args.stride + column];
@@ -85,7 +84,7 @@ struct AddPartials {
     SyncThreads();
     if (!active || slice > 0) return;
     for (int i = 1; i < kSlices; ++i) sum += sums[ThreadIndex() + i * kColumns];
-    T* to = second ? args.second + column - args.channels : args.first + column;
+    T* to = second ? args.second + column - args.first_columns : args.first + column;
     *to = FromFloat<T>(static_cast<float>(sum));
   }
 };

@@ -12,12 +12,14 @@
 
 #include "core/cuda/device/matrix.h"
 #include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/tile_load.h"
 #include "core/cuda/kernels/tile_statistics.h"
 #include "core/cuda/kernels/warp_sums.h"
 
 namespace fastconv::cuda {
 
-template <class T, Precision kPrecision, int kOutputs, bool kRotated, Conv3x3Result kResult>
+template <class T, Precision kPrecision, int kOutputs, bool kRotated, Conv3x3Result kResult,
+          Folded kFolded>
 struct Conv3x3 {
   using Args = Conv3x3Args;
   using Sums = WarpSums<T, kPrecision, OutputOrder::kInTurn>;
@@ -25,7 +27,9 @@ struct Conv3x3 {
   static constexpr int kThreads = kTileWarps * (kOutputs / Sums::kOutputs) * kWarpSize;
   static constexpr int kElement = static_cast<int>(sizeof(T));
   // What shared memory holds of an H200.
-  static constexpr int kMinBlocks = kOutputs > 32 ? 1 : kElement == 4 ? 2 : 3;
+  static constexpr int kMinBlocks = kOutputs > 32                                     ? 1
+                                    : kElement == 4 || kFolded == Folded::kActivation ? 2
+                                                                                      : 3;
 
   static constexpr int kCopyBytes = 16, kCopy = kCopyBytes / kElement;
   static constexpr int kChunkBytes = 64, kChunk = kChunkBytes / kElement;
@@ -75,18 +79,16 @@ struct Conv3x3 {
     int slot = 0;
     if (args_.chunks == 1) FetchFilter(0, Filter(slot));
     Fetch(first, 0, slot);
-    CommitCopies();
     for (int tile = first; tile < args_.tiles; tile += step) {
       sums_.Clear();
       for (int chunk = 0; chunk < args_.chunks; ++chunk) {
         const bool last = chunk + 1 == args_.chunks;
         const int next_tile = last ? tile + step : tile;
+        WaitForCopies<0>();
+        load_.Finish(args_.folded, Pixels(slot));
+        SyncThreads();  // behind it all have left the other slot
         if (next_tile < args_.tiles) Fetch(next_tile, last ? 0 : chunk + 1, slot ^ 1);
-        CommitCopies();  // an empty group where nothing is left
-        WaitForCopies<1>();
-        SyncThreads();
         MultiplyChunk(slot);
-        SyncThreads();  // before the slot is filled again
         slot ^= 1;
       }
       Tile at = TileAt(tile, args_.tile_rows, args_.tile_columns);
@@ -112,9 +114,10 @@ struct Conv3x3 {
     const int first_channel = chunk * kChunk;
     const Tile tile = TileAt(tile_index, args_.tile_rows, args_.tile_columns);
     const MapPart part = {args_.x, args_.height, args_.width, args_.channels, first_channel};
-    FetchPixels<T, kHalo, kChunkBytes, kPixelPitch, kThreads>(
-        part, tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w, Pixels(slot));
+    load_.Begin(part, args_.folded, tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w,
+                Pixels(slot));
     if (args_.chunks > 1) FetchFilter(first_channel, Filter(slot));
+    CommitCopies();
   }
 
   FASTCONV_DEVICE void FetchFilter(int first_channel, unsigned char* to) {
@@ -173,6 +176,7 @@ struct Conv3x3 {
   const int warp_row_, warp_output_;  // in the tile
   Sums sums_;
   Statistics statistics_;
+  TileLoad<T, kFolded, kHalo, kChunkBytes, kPixelPitch, kThreads> load_;
 };
 
 }  // namespace fastconv::cuda

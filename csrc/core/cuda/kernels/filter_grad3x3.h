@@ -6,21 +6,26 @@
 // twelve warps each has a filter column s and four rows of the tile: a fragment of x serves the
 // three filter rows. The block's sums are added up in the order of warps and go to its own partial
 // result; another kernel adds those up.
+// Sums of dz, the gradient of the bias, are taken on its way into shared memory.
 #ifndef FASTCONV_CORE_CUDA_KERNELS_FILTER_GRAD3X3_H_
 #define FASTCONV_CORE_CUDA_KERNELS_FILTER_GRAD3X3_H_
 
 #include <cstdint>
 
 #include "core/cuda/device/matrix.h"
+#include "core/cuda/kernels/column_sums.h"
 #include "core/cuda/kernels/filter_grad_sums.h"
 #include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/tile_load.h"
 
 namespace fastconv::cuda {
 
 struct FilterGrad3x3Args {
-  const void* x;    // [images][height][width][channels]
-  const void* dz;   // [images][out_height][out_width][outputs]
-  float* partials;  // [block.x][9][channels][outputs]
+  const void* x;   // [images][height][width][channels]
+  const void* dz;  // [images][out_height][out_width][outputs], or what it is made of
+  FoldedArgs folded;
+  float* partials;  // [block.x][9 * channels][outputs] and, if sum_dz, a row with sums of dz
+  bool sum_dz;      // the gradient of the bias
   int height, width, channels;
   int out_height, out_width, outputs;
   int pad_h, pad_w;
@@ -29,7 +34,7 @@ struct FilterGrad3x3Args {
   int output_blocks;            // block.y = channel block * output_blocks + output block
 };
 
-template <class T, Precision kPrecision>
+template <class T, Precision kPrecision, Folded kFolded>
 struct FilterGrad3x3 {
   using Args = FilterGrad3x3Args;
   static constexpr int kSide = 32;  // channels of a block, of either kind
@@ -48,7 +53,8 @@ struct FilterGrad3x3 {
   static constexpr int kSlots = kElement == 4 ? 1 : 2;
   static constexpr int kSharedBytes = kSlots * kTileBytes;
   static constexpr int kSums = 9 * kSide * kSide;
-  static_assert(kSums * static_cast<int>(sizeof(float)) <= kSharedBytes,
+  static constexpr int kWarps = kThreads / kWarpSize;
+  static_assert((kSums + kWarps * kSide) * static_cast<int>(sizeof(float)) <= kSharedBytes,
                 "sums take a tile's place");
 
   static FASTCONV_DEVICE void Run(const Args& args) {
@@ -58,13 +64,16 @@ struct FilterGrad3x3 {
   }
 
  private:
+  using DzLoad = TileLoad<T, kFolded, kTile, kSide * kElement, kPitch, kThreads>;
+
   FASTCONV_DEVICE explicit FilterGrad3x3(const Args& args)
       : args_(args),
         shared_(SharedMemory()),
         first_channel_(BlockIndex().y / args.output_blocks * kSide),
         first_output_(BlockIndex().y % args.output_blocks * kSide),
         column_(WarpIndex() % 3),
-        row_(WarpIndex() / 3 * Sums::kRows) {
+        row_(WarpIndex() / 3 * Sums::kRows),
+        sums_dz_(args.sum_dz && first_channel_ == 0) {
     sums_.Clear();
   }
 
@@ -73,38 +82,41 @@ struct FilterGrad3x3 {
     int slot = 0;
     if (kSlots > 1) Fetch(first, slot);
     for (int tile = first; tile < args_.tiles; tile += step) {
-      if constexpr (kSlots > 1) {
-        Fetch(tile + step, slot ^ 1);
-        WaitForCopies<1>();
-      } else {
-        Fetch(tile, slot);
-        WaitForCopies<0>();
-      }
-      SyncThreads();
+      if (kSlots == 1) Fetch(tile, slot);
+      WaitForCopies<0>();
+      FinishDz(shared_ + slot * kTileBytes + kXBytes);
+      SyncThreads();  // behind it all have left the other slot
+      if (kSlots > 1) Fetch(tile + step, slot ^ 1);
       const unsigned char* pixels = shared_ + slot * kTileBytes;
       sums_.template AddRows<kPitch, kPitch>(pixels + (row_ * kHalo + column_) * kPitch,
                                              kHalo * kPitch,
                                              pixels + kXBytes + row_ * kTile * kPitch);
-      SyncThreads();  // before the slot is filled again
-      if (kSlots > 1) slot ^= 1;
+      if constexpr (kSlots > 1) {
+        slot ^= 1;
+      } else {
+        SyncThreads();  // before the slot is filled again
+      }
     }
-    WaitForCopies<0>();
+    SyncThreads();
   }
 
-  // A group of copies, empty where there is no such tile.
   FASTCONV_DEVICE void Fetch(int index, int slot) {
-    if (index < args_.tiles) {
-      const Tile tile = TileAt(index, args_.tile_rows, args_.tile_columns);
-      unsigned char* to = shared_ + slot * kTileBytes;
-      const MapPart x = {args_.x, args_.height, args_.width, args_.channels, first_channel_};
-      FetchPixels<T, kHalo, kSide * kElement, kPitch, kThreads>(
-          x, tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w, to);
-      const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs,
-                          first_output_};
-      FetchPixels<T, kTile, kSide * kElement, kPitch, kThreads>(dz, tile.image, tile.row,
-                                                                tile.column, to + kXBytes);
-    }
+    if (index >= args_.tiles) return;
+    const Tile tile = TileAt(index, args_.tile_rows, args_.tile_columns);
+    unsigned char* to = shared_ + slot * kTileBytes;
+    const MapPart x = {args_.x, args_.height, args_.width, args_.channels, first_channel_};
+    FetchPixels<T, kHalo, kSide * kElement, kPitch, kThreads>(x, tile.image, tile.row - args_.pad_h,
+                                                              tile.column - args_.pad_w, to);
+    const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs, first_output_};
+    load_.Begin(dz, args_.folded, tile.image, tile.row, tile.column, to + kXBytes);
     CommitCopies();
+  }
+
+  FASTCONV_DEVICE void FinishDz(unsigned char* dz) {
+    if (!sums_dz_) return load_.Finish(args_.folded, dz);
+    float sum[DzLoad::kVector] = {};
+    load_.FinishAndSum(args_.folded, dz, sum);
+    dz_sum_ += SumColumns(sum);
   }
 
   // All warps are done with the tiles.
@@ -116,21 +128,39 @@ struct FilterGrad3x3 {
       }
       SyncThreads();
     }
-    float* to =
-        args_.partials + static_cast<int64_t>(BlockIndex().x) * 9 * args_.channels * args_.outputs;
+    const int rows = 9 * args_.channels + (args_.sum_dz ? 1 : 0);
+    float* to = args_.partials + static_cast<int64_t>(BlockIndex().x) * rows * args_.outputs;
     for (int i = ThreadIndex(); i < kSums; i += kThreads) {
       const int tap = i / (kSide * kSide);
       const int channel = first_channel_ + i / kSide % kSide, output = first_output_ + i % kSide;
       if (channel >= args_.channels || output >= args_.outputs) continue;
       to[(static_cast<int64_t>(tap) * args_.channels + channel) * args_.outputs + output] = sums[i];
     }
+    if (sums_dz_) StoreDzSum(sums + kSums, to + 9 * args_.channels * args_.outputs);
+  }
+
+  // To `to`; `sums`: of all warps, in shared memory.
+  FASTCONV_DEVICE void StoreDzSum(float* sums, float* to) const {
+    // The column whose sum SumColumns leaves in this thread.
+    constexpr int kVector = DzLoad::kVector, kSharers = kWarpSize / kVector;
+    const int column = LaneIndex() % kSharers * kVector + LaneIndex() / kSharers;
+    sums[WarpIndex() * kSide + column] = dz_sum_;
+    SyncThreads();
+    const int mine = ThreadIndex();
+    if (mine >= kSide || first_output_ + mine >= args_.outputs) return;
+    float sum = 0;
+    for (int warp = 0; warp < kWarps; ++warp) sum += sums[warp * kSide + mine];
+    to[first_output_ + mine] = sum;
   }
 
   const Args& args_;
   unsigned char* const shared_;
   const int first_channel_, first_output_;
   const int column_, row_;  // of the filter; of the tile
+  const bool sums_dz_;
   Sums sums_;
+  DzLoad load_;
+  float dz_sum_ = 0;  // of one output
 };
 
 }  // namespace fastconv::cuda

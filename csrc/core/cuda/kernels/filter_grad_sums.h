@@ -36,17 +36,14 @@ class FilterGradSums {
     constexpr int kDepth = Product::kDepth;  // pixels of a row
     constexpr int kElement = static_cast<int>(sizeof(T));
     for (int depth = 0; depth < kTile; depth += kDepth) {
-      typename Product::B b[kRows][kNTiles];
-      FASTCONV_UNROLL
-      for (int row = 0; row < kRows; ++row) {
-        FASTCONV_UNROLL
-        for (int n = 0; n < kNTiles; n += 2) {
-          Product::LoadRows(dz + (row * kTile + depth) * kDzPitch + n * 8 * kElement, kDzPitch,
-                            &b[row][n], &b[row][n + 1]);
-        }
-      }
+      typename Product::B b[3][kNTiles];  // the rows of dz that a row of x meets
       FASTCONV_UNROLL
       for (int row = 0; row < kRows + 2; ++row) {
+        FASTCONV_UNROLL
+        for (int n = 0; row < kRows && n < kNTiles; n += 2) {
+          Product::LoadRows(dz + (row * kTile + depth) * kDzPitch + n * 8 * kElement, kDzPitch,
+                            &b[row % 3][n], &b[row % 3][n + 1]);
+        }
         FASTCONV_UNROLL
         for (int m = 0; m < kMTiles; ++m) {
           typename Product::A a;
@@ -56,7 +53,9 @@ class FilterGradSums {
           for (int r = 0; r < 3; ++r) {
             if (row - r < 0 || row - r >= kRows) continue;
             FASTCONV_UNROLL
-            for (int n = 0; n < kNTiles; ++n) Product::Add(a, b[row - r][n], sum_[r][m][n]);
+            for (int n = 0; n < kNTiles; ++n) {
+              Product::Add(a, b[(row - r) % 3][n], sum_[r][m][n]);
+            }
           }
         }
       }

@@ -30,22 +30,35 @@ struct MapPart {
   int first_channel;
 };
 
+// 16 bytes of a pixel's channels.
+struct PixelRun {
+  int64_t from;  // element of the map
+  bool present;
+};
+
+// Run i of kSide x kSide pixels from (row, column) of an image on, each with kBytes of channels.
+template <class T, int kSide, int kBytes>
+FASTCONV_DEVICE PixelRun PixelRunAt(const MapPart& part, int64_t image, int row, int column,
+                                    int i) {
+  constexpr int kRuns = kBytes / 16;
+  const int pixel = i / kRuns;
+  const int h = row + pixel / kSide, w = column + pixel % kSide;
+  const int channel = part.first_channel + i % kRuns * (16 / static_cast<int>(sizeof(T)));
+  return {((image * part.height + h) * part.width + w) * part.channels + channel,
+          h >= 0 && h < part.height && w >= 0 && w < part.width && channel < part.channels};
+}
+
 // Starts copies of kSide x kSide pixels from (row, column) of an image on, each kBytes of channels
 // kPitch bytes apart; zeros outside of the map.
 template <class T, int kSide, int kBytes, int kPitch, int kThreads>
 FASTCONV_DEVICE void FetchPixels(const MapPart& part, int64_t image, int row, int column,
                                  unsigned char* to) {
-  constexpr int kCopyBytes = 16, kCopy = kCopyBytes / static_cast<int>(sizeof(T));
-  constexpr int kCopies = kBytes / kCopyBytes;
+  constexpr int kRuns = kBytes / 16;
   const T* map = static_cast<const T*>(part.map);
-  for (int i = ThreadIndex(); i < kSide * kSide * kCopies; i += kThreads) {
-    const int pixel = i / kCopies, copy = i % kCopies;
-    const int h = row + pixel / kSide, w = column + pixel % kSide;
-    const int channel = part.first_channel + copy * kCopy;
-    const bool present =
-        h >= 0 && h < part.height && w >= 0 && w < part.width && channel < part.channels;
-    const int64_t from = ((image * part.height + h) * part.width + w) * part.channels + channel;
-    CopyAsync(to + pixel * kPitch + copy * kCopyBytes, present ? map + from : map, present);
+  for (int i = ThreadIndexAgain(); i < kSide * kSide * kRuns; i += kThreads) {
+    const PixelRun run = PixelRunAt<T, kSide, kBytes>(part, image, row, column, i);
+    CopyAsync(to + i / kRuns * kPitch + i % kRuns * 16, run.present ? map + run.from : map,
+              run.present);
   }
 }
 

@@ -11,12 +11,14 @@
 #include "core/cuda/kernels/stage.h"
 #include "core/cuda/kernels/tensor_product.h"
 #include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/tile_load.h"
 #include "core/cuda/kernels/values.h"
 
 namespace fastconv::cuda {
 
 struct Conv3x3Args {
-  const void* x;       // [images][height][width][channels]
+  const void* x;       // [images][height][width][channels]; rotated: dz, or what it is made of
+  FoldedArgs folded;   // rotated
   const void* filter;  // [9][channels][outputs]; rotated: [9][outputs][channels]
   const void* bias;    // [outputs], or null
   void* y;

@@ -1,0 +1,180 @@
+// Loads of a map's tiles into shared memory. The map may be the gradient of a convolution's output,
+// dz, that is made on the way of the gradient behind activation and 2x2 pooling, dy: no pass over
+// memory writes it.
+#ifndef FASTCONV_CORE_CUDA_KERNELS_TILE_LOAD_H_
+#define FASTCONV_CORE_CUDA_KERNELS_TILE_LOAD_H_
+
+#include <cstdint>
+#include <cstring>
+
+#include "core/cuda/device/matrix.h"
+#include "core/cuda/kernels/codes.h"
+#include "core/cuda/kernels/stage.h"
+#include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/values.h"
+
+namespace fastconv::cuda {
+
+// Whose gradients the load takes. A pooling's codes have the signs for its activation.
+enum class Folded { kNothing, kActivation, kPooling };
+
+struct FoldedArgs {
+  const void* y;        // kActivation: what it gave
+  const uint8_t* code;  // kPooling
+  ActivationArgs activation;
+};
+
+// Copies cannot change what they copy. So what the signs are taken from, and of a pooling the
+// gradients too, passes through registers: loads of the next tile are under way there while this
+// one is multiplied. dy behind an activation is copied, and changed in place by the thread that
+// copied it, which needs no barrier.
+template <class T, Folded kFolded, int kSide, int kBytes, int kPitch, int kThreads>
+class TileLoad {
+ public:
+  static constexpr int kVector = kVectorOf<T>;  // channels of a run
+
+  // Starts to load kSide x kSide pixels from (row, column) of an image on, as FetchPixels does; of
+  // a pooling, (row, column) >= -2, and part.map is of half the part's size.
+  FASTCONV_DEVICE void Begin(const MapPart& part, const FoldedArgs& folded, int64_t image, int row,
+                             int column, unsigned char* to) {
+    if constexpr (kFolded == Folded::kNothing) {
+      FetchPixels<T, kSide, kBytes, kPitch, kThreads>(part, image, row, column, to);
+    } else if constexpr (kFolded == Folded::kActivation) {
+      const T* map = static_cast<const T*>(part.map);
+      ForEachRun([&](int round, int i) {
+        const PixelRun run = PixelRunAt<T, kSide, kBytes>(part, image, row, column, i);
+        CopyAsync(to + Offset(i), run.present ? map + run.from : map, run.present);
+        loaded_[round] = {};
+        if (run.present) loaded_[round] = Load<16>(static_cast<const T*>(folded.y) + run.from);
+      });
+    } else {
+      const MapPart cells = {part.map, part.height / 2, part.width / 2, part.channels,
+                             part.first_channel};
+      const int cell_row = (row + 2) / 2 - 1, cell_column = (column + 2) / 2 - 1;
+      odd_row_ = row - 2 * cell_row;
+      odd_column_ = column - 2 * cell_column;
+      ForEachRun([&](int round, int i) {
+        const PixelRun run =
+            PixelRunAt<T, kLoadedSide, kBytes>(cells, image, cell_row, cell_column, i);
+        loaded_[round] = {};
+        code_[round] = {};
+        if (run.present) {
+          loaded_[round] = Load<16>(static_cast<const T*>(part.map) + run.from);
+          code_[round] = Load<kVector>(folded.code + run.from);
+        }
+      });
+    }
+  }
+
+  // Makes the tile of what the thread has begun to load; its copies have arrived.
+  FASTCONV_DEVICE void Finish(const FoldedArgs& folded, unsigned char* to) const {
+    if constexpr (kFolded != Folded::kNothing) {
+      ForEachValues(folded, to, [](const float(&)[kVector]) {});
+    }
+  }
+
+  // The same, and adds up what the tile has of the thread's channels.
+  FASTCONV_DEVICE void FinishAndSum(const FoldedArgs& folded, unsigned char* to,
+                                    float (&sum)[kVector]) const {
+    static_assert(kThreads % kRuns == 0, "all runs of a thread have the same channels");
+    ForEachValues(folded, to, [&](const float(&v)[kVector]) {
+      FASTCONV_UNROLL
+      for (int c = 0; c < kVector; ++c) sum[c] += v[c];
+    });
+  }
+
+ private:
+  static constexpr int kRuns = kBytes / 16;  // of a pixel
+  // Pixels, or cells, along a side. A tile with a border may begin within a cell.
+  static constexpr int kLoadedSide = kFolded != Folded::kPooling ? kSide
+                                     : kSide == kTile            ? kSide / 2
+                                                                 : kSide / 2 + 1;
+  static constexpr int kLoads = kLoadedSide * kLoadedSide * kRuns;
+  static constexpr int kRounds = (kLoads + kThreads - 1) / kThreads;
+  // What registers hold.
+  static constexpr int kLoadedRounds = kFolded == Folded::kNothing ? 1 : kRounds;
+  static constexpr int kCodeRounds = kFolded == Folded::kPooling ? kRounds : 1;
+
+  // body(round, index of the run) for the thread's runs.
+  template <class Body>
+  static FASTCONV_DEVICE void ForEachRun(const Body& body) {
+    FASTCONV_UNROLL
+    for (int round = 0; round < kRounds; ++round) {
+      const int i = ThreadIndexAgain() + round * kThreads;
+      if (i < kLoads) body(round, i);
+    }
+  }
+
+  // Of a run in the tile.
+  static FASTCONV_DEVICE int Offset(int i) { return i / kRuns * kPitch + i % kRuns * 16; }
+
+  // Finishes the tile and calls body(values) for all that are not 0.
+  template <class Body>
+  FASTCONV_DEVICE void ForEachValues(const FoldedArgs& folded, unsigned char* to,
+                                     const Body& body) const {
+    ForEachRun([&](int round, int i) {
+      float v[kVector];
+      if constexpr (kFolded == Folded::kPooling) {
+        int position[kVector];
+        CellGradient(folded, round, v, position);
+        StoreCell(i, v, position, to);
+      } else {
+        T* run = reinterpret_cast<T*>(to + Offset(i));
+        LoadValues(run, v);
+        if constexpr (kFolded == Folded::kActivation) {
+          float y[kVector];
+          Unpack(loaded_[round], y);
+          FASTCONV_UNROLL
+          for (int c = 0; c < kVector; ++c) {
+            v[c] = ActivationGradient(folded.activation, y[c] > 0, v[c]);
+          }
+          StoreValues(v, run);
+        }
+      }
+      body(v);
+    });
+  }
+
+  FASTCONV_DEVICE void CellGradient(const FoldedArgs& folded, int round, float (&gradient)[kVector],
+                                    int (&position)[kVector]) const {
+    uint8_t code[kVector];
+    memcpy(code, &code_[round], sizeof(code));
+    Unpack(loaded_[round], gradient);
+    FASTCONV_UNROLL
+    for (int c = 0; c < kVector; ++c) {
+      position[c] = PositionOf(false, code[c]);
+      gradient[c] = ActivationGradient(folded.activation, IsPositive(false, code[c]), gradient[c]);
+    }
+  }
+
+  FASTCONV_DEVICE void StoreCell(int i, const float (&gradient)[kVector],
+                                 const int (&position)[kVector], unsigned char* to) const {
+    const int cell = i / kRuns;
+    const int top = 2 * (cell / kLoadedSide) - odd_row_;
+    const int left = 2 * (cell % kLoadedSide) - odd_column_;
+    FASTCONV_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      const int row = top + k / 2, column = left + k % 2;
+      if (row < 0 || row >= kSide || column < 0 || column >= kSide) continue;
+      float v[kVector];
+      FASTCONV_UNROLL
+      for (int c = 0; c < kVector; ++c) v[c] = position[c] == k ? gradient[c] : 0;
+      StoreValues(v, reinterpret_cast<T*>(to + Offset((row * kSide + column) * kRuns + i % kRuns)));
+    }
+  }
+
+  static FASTCONV_DEVICE void Unpack(const Bits<16>& bits, float (&values)[kVector]) {
+    T elements[kVector];
+    memcpy(elements, &bits, sizeof(elements));
+    FASTCONV_UNROLL
+    for (int c = 0; c < kVector; ++c) values[c] = ToFloat(elements[c]);
+  }
+
+  Bits<16> loaded_[kLoadedRounds];  // of y, or of dy at cells
+  Bits<kVector> code_[kCodeRounds];
+  int odd_row_ = 0, odd_column_ = 0;  // of the tile's first cell, the part before the tile
+};
+
+}  // namespace fastconv::cuda
+
+#endif  // FASTCONV_CORE_CUDA_KERNELS_TILE_LOAD_H_
