@@ -125,10 +125,8 @@ size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
 // sums for the bias, if they do not take these either.
 bool NeedsDz(Conv2DPass pass, const FusedConv2DProblem& problem) {
   if (!FusesEpilogue(problem.epilogue)) return true;
-  if (pass == Conv2DPass::kBackwardFilter) {
-    return TakesImage(problem.conv) || TakesWarpgroups(pass, problem);
-  }
-  return FoldedOf(problem.epilogue) != Folded::kNothing && TakesWarpgroups(pass, problem);
+  if (!TakesWarpgroups(pass, problem)) return false;
+  return pass == Conv2DPass::kBackwardFilter || FoldedOf(problem.epilogue) != Folded::kNothing;
 }
 
 size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
@@ -283,8 +281,10 @@ Status BackwardFilter(const Call& call) {
   }
   const auto of_chunks = Of(dz.folded, LaunchFilterGrad3x3, LaunchFilterGrad3x3OfActivation,
                             LaunchFilterGrad3x3OfPooling);
-  const auto launch = TakesImage(conv) ? LaunchImageFilterGrad3x3 : of_chunks;
-  FASTCONV_RETURN_IF_ERROR(launch(conv.dtype, call.precision, args, call.stream));
+  FASTCONV_RETURN_IF_ERROR(
+      TakesImage(conv)
+          ? LaunchImageFilterGrad3x3(conv.dtype, call.precision, dz.folded, args, call.stream)
+          : of_chunks(conv.dtype, call.precision, args, call.stream));
   return AddFilterGrads(conv.dtype, args, call.args.dfilter, call.args.dbias, call.stream);
 }
 

@@ -103,7 +103,7 @@ Status LaunchFilterGrad3x3OfActivation(DataType dtype, FloatPrecision precision,
                                        const FilterGrad3x3Args& args, Stream stream);
 Status LaunchFilterGrad3x3OfPooling(DataType dtype, FloatPrecision precision,
                                     const FilterGrad3x3Args& args, Stream stream);
-Status LaunchImageFilterGrad3x3(DataType dtype, FloatPrecision precision,
+Status LaunchImageFilterGrad3x3(DataType dtype, FloatPrecision precision, Folded folded,
                                 const FilterGrad3x3Args& args, Stream stream);
 // The last step of all: what the blocks left -> dfilter and, if args.sum_dz, dbias.
 Status AddFilterGrads(DataType dtype, const FilterGrad3x3Args& args, void* dfilter, void* dbias,

@@ -13,7 +13,7 @@
 #include <cstdint>
 
 #include "core/cuda/device/matrix.h"
-#include "core/cuda/kernels/column_sums.h"
+#include "core/cuda/kernels/dz_sum.h"
 #include "core/cuda/kernels/filter_grad_sums.h"
 #include "core/cuda/kernels/tile.h"
 #include "core/cuda/kernels/tile_load.h"
@@ -53,8 +53,9 @@ struct FilterGrad3x3 {
   static constexpr int kSlots = kElement == 4 ? 1 : 2;
   static constexpr int kSharedBytes = kSlots * kTileBytes;
   static constexpr int kSums = 9 * kSide * kSide;
-  static constexpr int kWarps = kThreads / kWarpSize;
-  static_assert((kSums + kWarps * kSide) * static_cast<int>(sizeof(float)) <= kSharedBytes,
+  using DzLoad = TileLoad<T, kFolded, kTile, kSide * kElement, kPitch, kThreads>;
+  using BiasSum = DzSum<DzLoad, kThreads>;
+  static_assert((kSums + BiasSum::kSharedValues) * static_cast<int>(sizeof(float)) <= kSharedBytes,
                 "sums take a tile's place");
 
   static FASTCONV_DEVICE void Run(const Args& args) {
@@ -64,8 +65,6 @@ struct FilterGrad3x3 {
   }
 
  private:
-  using DzLoad = TileLoad<T, kFolded, kTile, kSide * kElement, kPitch, kThreads>;
-
   FASTCONV_DEVICE explicit FilterGrad3x3(const Args& args)
       : args_(args),
         shared_(SharedMemory()),
@@ -114,9 +113,7 @@ struct FilterGrad3x3 {
 
   FASTCONV_DEVICE void FinishDz(unsigned char* dz) {
     if (!sums_dz_) return load_.Finish(args_.folded, dz);
-    float sum[DzLoad::kVector] = {};
-    load_.FinishAndSum(args_.folded, dz, sum);
-    dz_sum_ += SumColumns(sum);
+    dz_sum_.FinishAndAdd(load_, args_.folded, dz);
   }
 
   // All warps are done with the tiles.
@@ -136,21 +133,10 @@ struct FilterGrad3x3 {
       if (channel >= args_.channels || output >= args_.outputs) continue;
       to[(static_cast<int64_t>(tap) * args_.channels + channel) * args_.outputs + output] = sums[i];
     }
-    if (sums_dz_) StoreDzSum(sums + kSums, to + 9 * args_.channels * args_.outputs);
-  }
-
-  // To `to`; `sums`: of all warps, in shared memory.
-  FASTCONV_DEVICE void StoreDzSum(float* sums, float* to) const {
-    // The column whose sum SumColumns leaves in this thread.
-    constexpr int kVector = DzLoad::kVector, kSharers = kWarpSize / kVector;
-    const int column = LaneIndex() % kSharers * kVector + LaneIndex() / kSharers;
-    sums[WarpIndex() * kSide + column] = dz_sum_;
-    SyncThreads();
-    const int mine = ThreadIndex();
-    if (mine >= kSide || first_output_ + mine >= args_.outputs) return;
-    float sum = 0;
-    for (int warp = 0; warp < kWarps; ++warp) sum += sums[warp * kSide + mine];
-    to[first_output_ + mine] = sum;
+    if (sums_dz_) {
+      dz_sum_.Store(sums + kSums, args_.outputs - first_output_,
+                    to + 9 * args_.channels * args_.outputs + first_output_);
+    }
   }
 
   const Args& args_;
@@ -160,7 +146,7 @@ struct FilterGrad3x3 {
   const bool sums_dz_;
   Sums sums_;
   DzLoad load_;
-  float dz_sum_ = 0;  // of one output
+  BiasSum dz_sum_;
 };
 
 }  // namespace fastconv::cuda

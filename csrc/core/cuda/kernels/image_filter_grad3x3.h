@@ -9,22 +9,25 @@
 #include <cstdint>
 
 #include "core/cuda/device/matrix.h"
+#include "core/cuda/kernels/dz_sum.h"
 #include "core/cuda/kernels/filter_grad3x3.h"
 #include "core/cuda/kernels/filter_grad_sums.h"
 #include "core/cuda/kernels/image_tile.h"
 #include "core/cuda/kernels/tile.h"
+#include "core/cuda/kernels/tile_load.h"
 
 namespace fastconv::cuda {
 
-template <class T, Precision kPrecision>
+template <class T, Precision kPrecision, Folded kFolded>
 struct ImageFilterGrad3x3 {
   using Args = FilterGrad3x3Args;
   using Sums = FilterGradSums<T, kPrecision, kCellValues / 16>;
   static constexpr int kOutputs = Sums::kOutputs;
   static constexpr int kThreads = kTile / Sums::kRows * kWarpSize;
-  static constexpr int kMinBlocks = 3;
-
   static constexpr int kElement = static_cast<int>(sizeof(T));
+  // As many as registers allow: those of an activation's y are the most.
+  static constexpr int kMinBlocks = kElement == 4 && kFolded == Folded::kActivation ? 2 : 3;
+
   // Rows of fragments lie in different banks.
   static constexpr int kGap = kElement == 4 ? 32 : 16;
   static constexpr int kCellPitch = kCellValues * kElement + kGap;
@@ -35,7 +38,9 @@ struct ImageFilterGrad3x3 {
   static constexpr int kSlots = kElement == 4 ? 1 : 2;
   static constexpr int kSharedBytes = Cells::kBytes + kSlots * kDzBytes;
   static constexpr int kSums = 3 * kCellValues * kOutputs;
-  static_assert(kSums * static_cast<int>(sizeof(float)) <= kSharedBytes,
+  using DzLoad = TileLoad<T, kFolded, kTile, kOutputs * kElement, kDzPitch, kThreads>;
+  using BiasSum = DzSum<DzLoad, kThreads>;
+  static_assert((kSums + BiasSum::kSharedValues) * static_cast<int>(sizeof(float)) <= kSharedBytes,
                 "sums take a tile's place");
 
   static FASTCONV_DEVICE void Run(const Args& args) {
@@ -55,23 +60,23 @@ struct ImageFilterGrad3x3 {
 
   FASTCONV_DEVICE void Tiles() {
     const int first = BlockIndex().x, step = GridSize().x;
-    if (first >= args_.tiles) return;
     int slot = 0;
     LoadCells(first);
-    if (kSlots > 1) FetchDz(first, slot);
+    if (kSlots > 1) BeginDz(first, slot);
     Cells::ClearLastPixels(cells_);
     for (int tile = first; tile < args_.tiles; tile += step) {
+      if (kSlots > 1) FinishDz(slot);
       SyncThreads();  // nobody needs the tile before
-      FetchDz(kSlots > 1 ? tile + step : tile, kSlots > 1 ? slot ^ 1 : slot);
+      if (kSlots == 1) BeginDz(tile, slot);
       pixels_.Store(cells_);
-      WaitForCopies<kSlots - 1>();
+      if (kSlots == 1) FinishDz(slot);
       SyncThreads();
       LoadCells(tile + step);
+      if (kSlots > 1) BeginDz(tile + step, slot ^ 1);
       sums_.template AddRows<kCellPitch, kDzPitch>(
           cells_ + row_ * Cells::kRowBytes, Cells::kRowBytes, Dz(slot) + row_ * kTile * kDzPitch);
       if (kSlots > 1) slot ^= 1;
     }
-    WaitForCopies<0>();
     SyncThreads();
   }
 
@@ -86,16 +91,21 @@ struct ImageFilterGrad3x3 {
                  tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w);
   }
 
-  // A group of copies, empty where there is no such tile.
-  FASTCONV_DEVICE void FetchDz(int index, int slot) {
-    if (index < args_.tiles) {
-      const Tile tile = TileAt(index, args_.tile_rows, args_.tile_columns);
-      const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs,
-                          first_output_};
-      FetchPixels<T, kTile, kOutputs * kElement, kDzPitch, kThreads>(dz, tile.image, tile.row,
-                                                                     tile.column, Dz(slot));
-    }
+  FASTCONV_DEVICE void BeginDz(int index, int slot) {
+    if (index >= args_.tiles) return;
+    const Tile tile = TileAt(index, args_.tile_rows, args_.tile_columns);
+    const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs, first_output_};
+    load_.Begin(dz, args_.folded, tile.image, tile.row, tile.column, Dz(slot));
     CommitCopies();
+  }
+
+  FASTCONV_DEVICE void FinishDz(int slot) {
+    WaitForCopies<0>();
+    if (args_.sum_dz) {
+      dz_sum_.FinishAndAdd(load_, args_.folded, Dz(slot));
+    } else {
+      load_.Finish(args_.folded, Dz(slot));
+    }
   }
 
   // All warps are done with the tiles.
@@ -105,14 +115,18 @@ struct ImageFilterGrad3x3 {
       if (row_ == turn) sums_.AddTo(sums, kCellValues * kOutputs, turn == 0);
       SyncThreads();
     }
-    float* to =
-        args_.partials + static_cast<int64_t>(BlockIndex().x) * 9 * args_.channels * args_.outputs;
+    float* to = args_.partials +
+                static_cast<int64_t>(BlockIndex().x) * (9 * args_.channels + 1) * args_.outputs;
     for (int i = ThreadIndex(); i < kSums; i += kThreads) {
       const int row = i / kOutputs, output = first_output_ + i % kOutputs;
       const int r = row / kCellValues, s = row % kCellValues / kImageChannels;
       const int channel = row % kImageChannels;
       if (s >= 3 || channel >= args_.channels || output >= args_.outputs) continue;
       to[((3 * r + s) * args_.channels + channel) * args_.outputs + output] = sums[i];
+    }
+    if (args_.sum_dz) {
+      dz_sum_.Store(sums + kSums, args_.outputs - first_output_,
+                    to + 9 * args_.channels * args_.outputs + first_output_);
     }
   }
 
@@ -122,6 +136,8 @@ struct ImageFilterGrad3x3 {
   const int row_;  // of the tile
   Cells pixels_;
   Sums sums_;
+  DzLoad load_;
+  BiasSum dz_sum_;
 };
 
 }  // namespace fastconv::cuda
