@@ -31,27 +31,6 @@ BlockArgs ArgsOf(const FusedBatchNormProblem& problem, const FusedBatchNormArgs&
 
 }  // namespace
 
-size_t BatchStatisticsWorkspaceBytes(int64_t samples, int64_t channels) {
-  return PartialBytes(samples, channels, kStatisticsValues);
-}
-
-Status BatchStatistics(DataType dtype, int64_t samples, int64_t channels, const void* z,
-                       float* mean, float* variance, void* workspace, Stream stream) {
-  BlockArgs args = {};
-  args.z = z;
-  float* partials = static_cast<float*>(workspace);
-  Traversal traversal = {};
-  FASTCONV_RETURN_IF_ERROR(WithType(dtype, args, channels, [&](auto type, auto vector) {
-    using T = decltype(type);
-    constexpr int kVector = decltype(vector)::value;
-    using Kernel = BlockStatistics<T, kVector>;
-    traversal = MakeTraversal(samples, channels, kVector, kItemsPerThread);
-    return Launch<Kernel>(traversal.grid, Kernel::kSharedBytes, stream,
-                          {traversal, static_cast<const T*>(z), partials});
-  }));
-  return MergeBatchStatistics(partials, traversal.grid.x, channels, mean, variance, stream);
-}
-
 Status MergeBatchStatistics(const float* partials, int blocks, int64_t channels, float* mean,
                             float* variance, Stream stream) {
   const MergeStatistics::Args merge = {partials, blocks, static_cast<int>(channels), mean,

@@ -14,12 +14,8 @@
 
 namespace fastconv::cuda {
 
-// z [samples, channels] -> mean and population variance, float32.
-size_t BatchStatisticsWorkspaceBytes(int64_t samples, int64_t channels);
-Status BatchStatistics(DataType dtype, int64_t samples, int64_t channels, const void* z,
-                       float* mean, float* variance, void* workspace, Stream stream);
-
-// Partial ones (kernels/statistics.h) -> mean and variance.
+// What the blocks of a convolution left of its output (kernels/statistics.h) -> mean and population
+// variance, float32.
 Status MergeBatchStatistics(const float* partials, int blocks, int64_t channels, float* mean,
                             float* variance, Stream stream);
 

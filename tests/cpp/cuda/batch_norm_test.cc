@@ -122,44 +122,5 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaBatchNormTest,
                                             ::testing::ValuesIn(kCudaTypes)),
                          ParamName);
 
-// Samples, channels, and how far the mean is from 0 in standard deviations.
-struct StatisticsCase {
-  int64_t samples, channels;
-  double center;
-};
-
-TEST(CudaBatchStatisticsTest, MatchExactOnes) {
-  for (const StatisticsCase& statistics_case : {StatisticsCase{1, 16, 1},
-                                                {7, 3, 1},
-                                                {90, 33, 30},
-                                                {2500, 32, 1},
-                                                {3001, 64, 1000},
-                                                {40000, 8, 1},
-                                                {129, 1030, 1}}) {
-    for (DataType type : kCudaTypes) {
-      const auto [samples, channels, center] = statistics_case;
-      SCOPED_TRACE(std::to_string(samples) + " x " + std::to_string(channels) + " of " +
-                   Name(type));
-      Random random("statistics");
-      std::vector<double> values = random.Uniforms(samples * channels, -1.7, 1.7);
-      for (double& value : values) value = RoundTo(type, value + center);
-      const InputBuffer z(type, values);
-      OutputBuffer mean(DataType::kFloat32, channels), variance(DataType::kFloat32, channels);
-      Workspace workspace(cuda::BatchStatisticsWorkspaceBytes(samples, channels),
-                          kWorkspaceFills[1]);
-      const Status status =
-          cuda::BatchStatistics(type, samples, channels, z.data(), static_cast<float*>(mean.data()),
-                                static_cast<float*>(variance.data()), workspace.data(), nullptr);
-      ASSERT_TRUE(status.ok()) << status.message();
-      EXPECT_TRUE(mean.GuardsIntact());
-      EXPECT_TRUE(variance.GuardsIntact());
-      EXPECT_TRUE(workspace.GuardsIntact());
-      const StatisticsExpectation exact = ExpectStatistics(channels, values);
-      EXPECT_TRUE(Matches(exact.mean, mean.Values())) << "mean";
-      EXPECT_TRUE(Matches(exact.variance, variance.Values())) << "variance";
-    }
-  }
-}
-
 }  // namespace
 }  // namespace fastconv::testing
