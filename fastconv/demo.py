@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastconv import models
 from fastconv.data import draw_synthetic, load_folders
 from fastconv.errors import InputError
-from fastconv.files import make_folder
+from fastconv.files import folder_to_fill
 from fastconv.train import compare_builds, report, write_report
 
 SYSTEM = "cifar10"
@@ -48,21 +48,21 @@ def run(data=None, epochs=10, batch_size=256, output="fastconv-demo", seed=0):
             "`epochs` and `batch_size` must be at least 1 and `seed` at least 0. "
             f"Received: epochs={epochs}, batch_size={batch_size}, seed={seed}"
         )
-    output = make_folder(output)  # before the training, not after it
-    image_size = models.SYSTEMS[SYSTEM].input_shape[:2]
-    if data is None:
-        print("Drawing a synthetic data set: 10 classes of shapes and textures, no photographs")
-        dataset = draw_synthetic(image_size=image_size, seed=seed)
-    else:
-        dataset = load_folders(data, image_size=image_size)
-    print(
-        f"{len(dataset.train)} training and {len(dataset.test)} test images of "
-        f"{len(dataset.class_names)} classes: {', '.join(dataset.class_names)}"
-    )
-    comparison = compare_builds(SYSTEM, dataset, epochs, batch_size, seed)
-    files = write_report(comparison, output)
-    print(f"\n{report.table(comparison)}\n")
-    for note in report.notes(comparison):
-        print(note)
-    print(f"Written: {', '.join(str(file) for file in files)}")
-    return comparison
+    with folder_to_fill(output):  # made before the training, not after it
+        image_size = models.SYSTEMS[SYSTEM].input_shape[:2]
+        if data is None:
+            print("Drawing a synthetic data set: 10 classes of shapes and textures, no photographs")
+            dataset = draw_synthetic(image_size=image_size, seed=seed)
+        else:
+            dataset = load_folders(data, image_size=image_size)
+        print(
+            f"{len(dataset.train)} training and {len(dataset.test)} test images of "
+            f"{len(dataset.class_names)} classes: {', '.join(dataset.class_names)}"
+        )
+        comparison = compare_builds(SYSTEM, dataset, epochs, batch_size, seed)
+        files = write_report(comparison, output)
+        print(f"\n{report.table(comparison)}\n")
+        for note in report.notes(comparison):
+            print(note)
+        print(f"Written: {', '.join(str(file) for file in files)}")
+        return comparison

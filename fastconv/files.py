@@ -8,29 +8,45 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
-from fastconv.errors import InputError
+from fastconv.errors import InputError, reason
 
 
-def make_folder(path: str | os.PathLike) -> pathlib.Path:
+@contextlib.contextmanager
+def folder_to_fill(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Makes a folder, and those around it, where there is none.
+
+    What it made goes again where the block fails before anything is in it.
 
     Args:
         path: The folder.
 
-    Returns:
+    Yields:
         Its path.
 
     Raises:
         InputError: It cannot be made: a file is in its place, say.
+
+    Example:
+
+    >>> from fastconv.files import folder_to_fill
+    >>> with folder_to_fill("results") as folder:
+    ...     _ = (folder / "note.txt").write_text("done")
     """
     path = pathlib.Path(path)
     try:
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"The folder cannot be made ({error.strerror}). Choose another place. Received: {path}"
+            f"The folder cannot be made ({reason(error)}). Choose another place. Received: {path}"
         ) from error
-    return path
+    try:
+        yield path
+    except BaseException:
+        with contextlib.suppress(OSError):  # one that holds something stays
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def write_files(folder: str | os.PathLike, contents: dict[str, bytes]) -> list[pathlib.Path]:
@@ -89,6 +105,6 @@ def written_aside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             os.replace(aside, path)
     except OSError as error:
         raise InputError(
-            f"The file cannot be written ({error.strerror or error}). Free some space, or choose "
+            f"The file cannot be written ({reason(error)}). Free some space, or choose "
             f"another place. Received: {path}"
         ) from error

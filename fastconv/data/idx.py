@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastconv.errors import DataError
+from fastconv.errors import DataError, reason
 
 # MNIST's names of the splits.
 _PREFIXES = {"train": "train", "test": "t10k"}
@@ -98,7 +98,9 @@ def _read(path: pathlib.Path, dimensions: int) -> np.ndarray:
         with opener(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"The idx file cannot be read ({error}). Received: {path}") from error
+        raise DataError(
+            f"The idx file cannot be read ({reason(error)}). Received: {path}"
+        ) from error
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes((0, 0, _UNSIGNED_BYTE, dimensions)):
         raise DataError(

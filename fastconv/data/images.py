@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastconv.data.idx import IdxImage
-from fastconv.errors import DataError
+from fastconv.errors import DataError, reason
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -144,8 +144,11 @@ def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
         with Image.open(path) as image:
             yield image
     except _UNREADABLE as error:
+        # Pillow's own message would name the path once more.
+        unknown = isinstance(error, UnidentifiedImageError)
+        problem = "its format is unknown" if unknown else reason(error)
         raise DataError(
-            f"The image cannot be read ({error}). Replace or remove it. Received: {path}"
+            f"The image cannot be read ({problem}). Replace or remove it. Received: {path}"
         ) from error
 
 

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 
 from fastconv.data.listing import SPLITS, FilesByClass, list_undivided
-from fastconv.errors import DataError
+from fastconv.errors import DataError, reason
 from fastconv.files import written_aside
 
 # Says in the output how it was made.
@@ -183,7 +183,7 @@ def _read_list(path: str | os.PathLike) -> dict[str, list[str]]:
     try:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"The list cannot be read ({error.strerror}). Received: {path}") from error
+        raise DataError(f"The list cannot be read ({reason(error)}). Received: {path}") from error
     except ValueError as error:
         raise DataError(f"The list is no JSON file ({error}). Received: {path}") from error
     if not isinstance(content, dict) or not all(

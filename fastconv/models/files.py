@@ -13,7 +13,7 @@ import zipfile
 
 import keras
 
-from fastconv.errors import InputError
+from fastconv.errors import InputError, reason
 from fastconv.files import written_aside
 from fastconv.version import __version__
 
@@ -112,7 +112,9 @@ def load_model(path: str | os.PathLike) -> tuple[keras.Model, ModelDescription]:
         model = keras.saving.load_model(path, compile=False)
     # What Keras, h5py and zipfile raise for damaged archives and for layers they do not know.
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"The model cannot be loaded ({error}). Received: {path}") from error
+        raise InputError(
+            f"The model cannot be loaded ({reason(error)}). Received: {path}"
+        ) from error
     return model, description
 
 
@@ -146,9 +148,7 @@ def _read_description(path: pathlib.Path) -> ModelDescription:
             }
         )
     except OSError as error:
-        raise InputError(
-            f"The model cannot be read ({error.strerror}). Received: {path}"
-        ) from error
+        raise InputError(f"The model cannot be read ({reason(error)}). Received: {path}") from error
     except zipfile.BadZipFile as error:
         raise InputError(
             f"The file is damaged, or no Keras model at all ({error}). Received: {path}"

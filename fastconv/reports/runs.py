@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.errors import InputError
+from fastconv.errors import InputError, reason
 from fastconv.train import Run
 from fastconv.train.run import METRICS
 
@@ -76,7 +76,7 @@ class ReportedRun:
             return None
         except (OSError, ValueError) as error:
             raise InputError(
-                f"The evaluation is damaged ({error}): repeat it with `fastconv evaluate`. "
+                f"The evaluation is damaged ({reason(error)}): repeat it with `fastconv evaluate`. "
                 f"Received: {path}"
             ) from error
 

@@ -7,7 +7,7 @@ import pathlib
 
 import keras
 
-from fastconv.errors import InputError
+from fastconv.errors import InputError, reason
 
 _URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
@@ -65,5 +65,5 @@ def _local(path: pathlib.Path) -> keras.Model:
     except Exception as error:
         raise InputError(
             "The weights cannot be loaded: give a .keras model, or a weights file (.h5 or "
-            f".weights.h5) for VGG16 without its top ({error}). Received: {path}"
+            f".weights.h5) for VGG16 without its top ({reason(error)}). Received: {path}"
         ) from error

@@ -16,7 +16,7 @@ from fastconv import plots
 from fastconv.about import info
 from fastconv.data import ImageListing, ImagePipeline
 from fastconv.errors import InputError
-from fastconv.files import make_folder, written_aside
+from fastconv.files import folder_to_fill, written_aside
 from fastconv.models import ModelDescription, Phase
 from fastconv.tables import dimensions
 from fastconv.train import builds, resume_point, selection, settings
@@ -44,20 +44,20 @@ def begin(run: Run, chosen: Settings) -> Run:
         Interrupted: The training was interrupted.
     """
     began = time.perf_counter()
-    make_folder(run.path)  # before the training, not after it
     if run.exists:
         raise InputError(
             "The folder holds a run already: give another one"
             f"{'' if run.finished else ', or continue that one with --resume'}. "
             f"Received: {run.path}"
         )
-    listing = selection.select_images(chosen)
-    if chosen.image_size is None:
-        size = listing.train.image_size or chosen.description.input_shape[:2]
-        chosen = dataclasses.replace(chosen, image_size=size)
-    training = _Training(run, chosen, listing, began)
-    training.load_base_weights()
-    run.write_config(training.config())
+    with folder_to_fill(run.path):  # made before images are read, which takes its time
+        listing = selection.select_images(chosen)
+        if chosen.image_size is None:
+            size = listing.train.image_size or chosen.description.input_shape[:2]
+            chosen = dataclasses.replace(chosen, image_size=size)
+        training = _Training(run, chosen, listing, began)
+        training.load_base_weights()
+        run.write_config(training.config())
     return training.run_phases(ResumePoint(), None)
 
 
@@ -194,10 +194,12 @@ class _Training:
 
     def _run_phase(self, phase, point, state, interruption):
         model, chosen = self._model, self._settings
-        named = len(chosen.phases) > 1
+        named = bool(chosen.description.phases)
         past = [row for row in point.rows if not named or row["phase"] == phase.name]
         end = point.epoch - len(past) + phase.epochs
         self._compile(phase)
+        if named:
+            self._announce_phase(phase)
         monitor = chosen.description.monitor
         callbacks = [keras.callbacks.TensorBoard(self._run.tensorboard_folder, write_graph=False)]
         if chosen.patience:
@@ -272,6 +274,17 @@ class _Training:
         print(
             f"{'Continuing' if place else 'Training'} {self._model.name} "
             f"({chosen.backend}, {chosen.precision}) in {self._run.path}{place}",
+            flush=True,
+        )
+
+    def _announce_phase(self, phase):
+        layers = [layer for layer in self._model.layers if layer.weights]
+        learning = [layer.name for layer in layers if layer.trainable]
+        number = 1 + self._settings.phases.index(phase)
+        print(
+            f"Phase {number} of {len(self._settings.phases)}, {phase.name}: "
+            f"{', '.join(learning)} learn at a rate of {phase.learning_rate:g}, the other "
+            f"{len(layers) - len(learning)} layers with weights are frozen",
             flush=True,
         )
 

@@ -10,7 +10,7 @@ import zipfile
 import keras
 import numpy as np
 
-from fastconv.errors import InputError
+from fastconv.errors import InputError, reason
 from fastconv.files import written_aside
 
 _FILE = "state.npz"
@@ -81,7 +81,7 @@ def load(folder: pathlib.Path) -> tuple[ResumePoint, list[np.ndarray] | None]:
             return point, [saved[name] for name in saved.files if name != "point"]
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"The saved state is damaged ({error}): train anew. Received: {path}"
+            f"The saved state is damaged ({reason(error)}): train anew. Received: {path}"
         ) from error
 
 

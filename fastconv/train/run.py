@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import keras
 
-from fastconv.errors import InputError
+from fastconv.errors import InputError, reason
 from fastconv.files import written_aside
 from fastconv.models import ModelDescription, load_model
 from fastconv.models.files import MODEL_FILE
@@ -117,7 +117,7 @@ class Run:
         except OSError as error:
             raise InputError(
                 f"The folder holds no readable {name}: give one that `fastconv train` or `fastconv "
-                f"transfer` wrote ({error.strerror}). Received: {self.path}"
+                f"transfer` wrote ({reason(error)}). Received: {self.path}"
             ) from error
         except ValueError as error:
             raise InputError(f"{name} is damaged ({error}). Received: {self.path}") from error

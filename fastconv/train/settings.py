@@ -73,11 +73,11 @@ class Settings:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The parts of the training, one after the other."""
+        """The parts of the training, one after the other, without those of no epochs."""
         if not self.description.phases:
             return (Phase("train", self.epochs, self.learning_rate),)
         head, fine_tuning = self.description.phases
-        return (
+        phases = (
             dataclasses.replace(head, epochs=self.epochs, learning_rate=self.learning_rate),
             dataclasses.replace(
                 fine_tuning,
@@ -85,6 +85,7 @@ class Settings:
                 learning_rate=self.fine_tune_learning_rate,
             ),
         )
+        return tuple(phase for phase in phases if phase.epochs)
 
 
 _FIELDS = dataclasses.fields(Settings)

@@ -6,12 +6,19 @@ import os
 import pytest
 
 from fastconv.errors import InputError
-from fastconv.files import make_folder, written_aside
+from fastconv.files import folder_to_fill, written_aside
 
 
 def _write_half(path, error):
     with written_aside(path) as aside:
         aside.write_text("half")
+        raise error
+
+
+def _fill_half(path, names, error):
+    with folder_to_fill(path) as folder:
+        for name in names:
+            (folder / name).write_text("")
         raise error
 
 
@@ -44,10 +51,25 @@ def test_a_full_disk_is_an_input_error(tmp_path):
 
 def test_folders_are_made_where_there_are_none(tmp_path):
     for _ in range(2):
-        assert make_folder(tmp_path / "a" / "b").is_dir()
+        with folder_to_fill(tmp_path / "a" / "b") as folder:
+            assert folder == tmp_path / "a" / "b"
+        assert folder.is_dir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be made.*Received: .*file"):
-        make_folder(tmp_path / "file")
+    with (
+        pytest.raises(InputError, match=r"cannot be made \(File exists\).*Received: .*file"),
+        folder_to_fill(tmp_path / "file"),
+    ):
+        pytest.fail("there is no folder to fill")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_only_folders_that_were_made_for_nothing_go_again(tmp_path, error):
+    (tmp_path / "old").mkdir()
+    for path, names in (("old", ()), ("old/a/b", ()), ("new/c", ("file",))):
+        with pytest.raises(error):
+            _fill_half(tmp_path / path, names, error)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == ["new", "new/c", "new/c/file", "old"]
 
 
 def test_a_folder_in_the_way_is_an_input_error(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from image_folders import write_image
@@ -107,6 +109,24 @@ def test_all_unreadable_images_are_named(tmp_path):
     paths[3].write_bytes(paths[3].read_bytes()[:-60])
     with pytest.raises(DataError, match=r"^2 images.*Received: .*1\.png, .*3\.png$"):
         load_images(paths, (9, 7))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("nowhere.png", "No such file or directory"),
+        ("folder.png", "Is a directory"),
+        ("empty.png", "its format is unknown"),
+    ],
+)
+def test_a_path_is_named_once(tmp_path, name, problem):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "empty.png").write_bytes(b"")
+    message = (
+        f"The image cannot be read ({problem}). Replace or remove it. Received: {tmp_path / name}"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        load_image(tmp_path / name, (9, 7))
 
 
 def test_a_truncated_jpeg_is_named(tmp_path):

@@ -46,16 +46,25 @@ def command(data, output, *options):
     return ["transfer", "--data", str(data), "--output", str(output), *EPOCH, *options]
 
 
+def announced(capsys):
+    """What was printed about phases since the last call."""
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("Phase ")]
+
+
 def assert_equal_kernels(model, other, names):
     for name in names:
         kernel, expected = (one.get_layer(name).get_weights()[0] for one in (model, other))
         np.testing.assert_array_equal(kernel, expected, err_msg=name)
 
 
-def test_the_head_trains_on_frozen_weights_of_a_file(data, folder, vgg16):
+def test_the_head_trains_on_frozen_weights_of_a_file(data, folder, vgg16, capsys):
     model, weights = vgg16
     options = ["--weights", str(weights), "--fine-tune-epochs", "0"]
     assert cli.main(command(data, folder / "run", *options)) == 0
+    assert announced(capsys) == [
+        "Phase 1 of 1, head: fc1, predictions learn at a rate of 0.0001, the other 13 layers with "
+        "weights are frozen"
+    ]
     run = Run(folder / "run")
     assert [row["phase"] for row in run.history] == ["head"]
     assert (run.config["command"], run.config["monitor"]) == ("transfer", "val_accuracy")
@@ -64,11 +73,20 @@ def test_the_head_trains_on_frozen_weights_of_a_file(data, folder, vgg16):
     assert_equal_kernels(trained, model, LAYERS)
 
 
-def test_phases_interrupted_in_the_second(data, folder, vgg16, monkeypatch, needs_native):
+def test_phases_interrupted_in_the_second(data, folder, vgg16, monkeypatch, capsys, needs_native):
     model, weights = vgg16
     rates = ["--learning-rate", "1e-3", "--fine-tune-learning-rate", "1e-2"]
     options = ["--fine-tune-epochs", "2", "--weights", str(weights), *rates]
     assert cli.main(command(data, folder / "whole", *options)) == 0
+    tuning = (
+        "Phase 2 of 2, fine-tune: block5_conv1, block5_conv2, block5_conv3, fc1, predictions learn "
+        "at a rate of 0.01, the other 10 layers with weights are frozen"
+    )
+    head = (
+        "Phase 1 of 2, head: fc1, predictions learn at a rate of 0.001, the other 13 layers with "
+        "weights are frozen"
+    )
+    assert announced(capsys) == [head, tuning]
     with monkeypatch.context() as patch:
         send_signal(signal.SIGINT, 1, 1, patch.setattr)
         assert cli.main(command(data, folder / "run", *options)) == 130
@@ -81,7 +99,9 @@ def test_phases_interrupted_in_the_second(data, folder, vgg16, monkeypatch, need
         assert np.array_equal(variable, value) == frozen, variable.path
     assert_equal_kernels(trained, model, LAYERS)
     weights_gone = weights.rename(weights.with_name("gone.weights.h5"))  # are in the state
+    announced(capsys)
     assert cli.main(["transfer", "--resume", str(folder / "run")]) == 0
+    assert announced(capsys) == [tuning]
     weights_gone.rename(weights)
     run, whole = Run(folder / "run"), Run(folder / "whole")
     names = ("epoch", "phase", "loss", "val_loss", "learning_rate")
@@ -116,7 +136,7 @@ def test_imagenet_weights_that_cannot_be_fetched(data, folder, monkeypatch, caps
     (line,) = [one for one in capsys.readouterr().err.splitlines() if "error" in one]
     for word in ("cannot be fetched", "service not known", "--weights FILE", "--weights none"):
         assert word in line
-    assert not Run(folder / "run").exists  # the folder takes another run
+    assert not (folder / "run").exists()
 
 
 def _text(path):
