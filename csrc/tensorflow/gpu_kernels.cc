@@ -6,6 +6,8 @@
 #include "absl/status/status.h"
 #include "core/cuda/stream.h"
 #include "core/ops/op.h"
+#include "core/ops/tensor_checks.h"
+#include "core/ops/workspace.h"
 #include "tensorflow/convert.h"
 #include "tensorflow/core/framework/device_base.h"
 #include "tensorflow/core/framework/kernel_def_builder.h"
@@ -26,9 +28,13 @@ class GpuKernel final : public OutputKernel {
   absl::Status Run(tensorflow::OpKernelContext* context, const std::vector<TensorView>& inputs,
                    const std::vector<TensorView>& outputs) const override {
     void* stream = context->op_device_context()->stream()->platform_specific_handle().stream;
+    size_t bytes = 0;
+    TF_RETURN_IF_ERROR(ToAbslStatus(op().StreamWorkspaceBytes(SpecsOf(inputs), &bytes)));
     TensorScratch scratch(context);
+    void* workspace = nullptr;
+    TF_RETURN_IF_ERROR(ToAbslStatus(AllocateWorkspace(&scratch, bytes, &workspace)));
     return ToAbslStatus(op().RunOnStream(inputs, outputs,
-                                         {static_cast<cuda::Stream>(stream), &scratch,
+                                         {static_cast<cuda::Stream>(stream), workspace,
                                           tensorflow::tensor_float_32_execution_enabled()}));
   }
 };

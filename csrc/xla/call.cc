@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/ops/tensor_checks.h"
+#include "xla/target.h"
 
 namespace fastconv {
 namespace {
@@ -90,20 +91,34 @@ ffi::Error ToFfiError(const Status& status) {
   return ffi::Error(ffi::ErrorCode::kInternal, status.message());
 }
 
-Status MakeCall(const char* name, const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
+Status MakeCall(const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
                 const ffi::Dictionary& attrs, Call* call) {
-  call->op = FindOp(name)->create();
-  FASTCONV_RETURN_IF_ERROR(call->op->Init(DictionaryAttrReader(attrs)));
+  const DictionaryAttrReader reader(attrs);
+  std::string name;
+  FASTCONV_RETURN_IF_ERROR(reader.GetString(kOpAttr, &name));
+  const OpDefinition* definition = FindOp(name);
+  if (definition == nullptr) return InvalidArgument("No such op. Received: " + name);
+  call->op = definition->create();
+  FASTCONV_RETURN_IF_ERROR(call->op->Init(reader));
   call->inputs.resize(args.size());
-  call->outputs.resize(rets.size());
   for (size_t i = 0; i < args.size(); ++i) {
     FASTCONV_RETURN_IF_ERROR(ViewOf(*args.get<ffi::AnyBuffer>(i), &call->inputs[i]));
   }
   std::vector<TensorSpec> expected;
   FASTCONV_RETURN_IF_ERROR(call->op->InferOutputs(SpecsOf(call->inputs), &expected));
-  for (size_t i = 0; i < rets.size(); ++i) {
+  if (rets.size() != expected.size() && rets.size() != expected.size() + 1) {
+    return InvalidArgument(name + " has " + std::to_string(expected.size()) +
+                           " results. Received: " + std::to_string(rets.size()));
+  }
+  call->outputs.resize(expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
     FASTCONV_RETURN_IF_ERROR(ViewOf(**rets.get<ffi::AnyBuffer>(i), &call->outputs[i]));
     FASTCONV_RETURN_IF_ERROR(CheckTensor("result", call->outputs[i].spec, expected[i]));
+  }
+  if (rets.size() > expected.size()) {
+    const ffi::AnyBuffer workspace = **rets.get<ffi::AnyBuffer>(expected.size());
+    call->workspace = workspace.untyped_data();
+    call->workspace_bytes = workspace.size_bytes();
   }
   return Status();
 }

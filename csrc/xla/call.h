@@ -2,6 +2,7 @@
 #ifndef FASTCONV_XLA_CALL_H_
 #define FASTCONV_XLA_CALL_H_
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -23,10 +24,13 @@ ffi::Error ToFfiError(const Status& status);
 struct Call {
   std::unique_ptr<Op> op;
   std::vector<TensorView> inputs, outputs;
+  // What a call has as another result, behind the op's outputs: scratch memory that XLA plans.
+  void* workspace = nullptr;
+  size_t workspace_bytes = 0;
 };
 
-// Of the op `name`; checks everything.
-Status MakeCall(const char* name, const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
+// Checks everything.
+Status MakeCall(const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
                 const ffi::Dictionary& attrs, Call* call);
 
 }  // namespace fastconv

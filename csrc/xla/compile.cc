@@ -1,4 +1,5 @@
-// The one XLA lowering of all ops: a custom call to the op's host handler (handlers.cc).
+// The one XLA lowering of all ops: a custom call to the handler of the platform (handlers.cc,
+// cuda_handlers.cc).
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -50,10 +51,9 @@ Status ToMlir(const AttrReader& attrs, const AttrSpec& spec, std::string* text) 
   return Status(StatusCode::kInternal, "Unknown kind of attribute");
 }
 
-Status ToMlirDictionary(const AttrReader& attrs, const std::vector<AttrSpec>& specs,
-                        std::string* dictionary) {
-  std::vector<std::string> entries;
-  for (const AttrSpec& spec : specs) {
+Status ToMlirDictionary(const AttrReader& attrs, const OpDefinition& op, std::string* dictionary) {
+  std::vector<std::string> entries = {absl::StrCat(kOpAttr, " = \"", op.name, "\"")};
+  for (const AttrSpec& spec : op.attrs) {
     std::string value;
     FASTCONV_RETURN_IF_ERROR(ToMlir(attrs, spec, &value));
     entries.push_back(absl::StrCat(spec.name, " = ", value));
@@ -70,7 +70,8 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
     OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition, &op_));
     target_ = XlaTarget(definition->name);
     OP_REQUIRES_OK(construction, ToAbslStatus(ToMlirDictionary(TensorFlowAttrReader(construction),
-                                                               definition->attrs, &attributes_)));
+                                                               *definition, &attributes_)));
+    on_gpu_ = construction->device_type() == tensorflow::DeviceType(tensorflow::DEVICE_GPU_XLA_JIT);
   }
 
   void Compile(tensorflow::XlaOpKernelContext* context) override {
@@ -110,7 +111,18 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
                      tensorflow::DataTypeToPrimitiveType(ToTensorFlow(outputs[i].dtype), &type));
       output_shapes.push_back(xla::ShapeUtil::MakeShapeWithDescendingLayout(type, outputs[i].dims));
     }
-    const bool is_tuple = outputs.size() > 1;
+    // XLA plans the memory for one more result, which nobody reads, as for any: it stays where a
+    // CUDA graph has recorded it. What the handler needs on its GPU is known of the current one,
+    // for which XLA compiles.
+    size_t workspace_bytes = 0;
+    if (on_gpu_) {
+      OP_REQUIRES_OK(context, ToAbslStatus(op_->StreamWorkspaceBytes(inputs, &workspace_bytes)));
+    }
+    if (workspace_bytes > 0) {
+      output_shapes.push_back(
+          xla::ShapeUtil::MakeShape(xla::U8, {static_cast<int64_t>(workspace_bytes)}));
+    }
+    const bool is_tuple = output_shapes.size() > 1;
     if (!is_tuple && !aliases.empty()) aliases = {{{}, {0, {}}}};
     const xla::XlaOp call = xla::CustomCallWithLayout(
         context->builder(), target_, operands,
@@ -135,6 +147,7 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
   std::unique_ptr<Op> op_;
   std::string target_;
   std::string attributes_;
+  bool on_gpu_ = false;
 };
 
 #define FASTCONV_REGISTER_XLA_KERNEL(name) \

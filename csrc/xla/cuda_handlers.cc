@@ -1,10 +1,12 @@
-// The CUDA handlers of the custom calls that compile.cc emits, in builds with CUDA. All buffers lie
-// in the GPU's memory; XLA may record what a handler starts in a CUDA graph, and start that
-// instead.
-#include <optional>
+// The CUDA handler of the custom calls that compile.cc emits, in builds with CUDA. All buffers lie
+// in the GPU's memory. XLA may record what the handler starts in a CUDA graph, and start that later
+// instead of calling the handler: nothing here may belong to one call alone. So scratch memory is a
+// result of the custom call, not of ffi::ScratchAllocator, which frees it when the handler returns.
+#include <string>
 
 #include "core/cuda/stream.h"
 #include "core/ops/op.h"
+#include "core/ops/tensor_checks.h"
 #include "core/status.h"
 #include "tensorflow/core/platform/tensor_float_32_utils.h"
 #include "xla/call.h"
@@ -14,54 +16,42 @@
 namespace fastconv {
 namespace {
 
-class DeviceScratch final : public ScratchAllocator {
- public:
-  explicit DeviceScratch(ffi::ScratchAllocator* allocator) : allocator_(*allocator) {}
-
-  void* Allocate(size_t bytes) override {
-    return allocator_.Allocate(bytes, /*alignment=*/256).value_or(nullptr);
-  }
-
- private:
-  ffi::ScratchAllocator& allocator_;
-};
-
-Status RunOp(const char* name, const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
-             const ffi::Dictionary& attrs, cuda::Stream stream, ffi::ScratchAllocator* allocator) {
+Status RunOp(const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
+             const ffi::Dictionary& attrs, cuda::Stream stream) {
   Call call;
-  FASTCONV_RETURN_IF_ERROR(MakeCall(name, args, rets, attrs, &call));
-  DeviceScratch scratch(allocator);
-  return call.op->RunOnStream(call.inputs, call.outputs,
-                              {stream, &scratch, tensorflow::tensor_float_32_execution_enabled()});
+  FASTCONV_RETURN_IF_ERROR(MakeCall(args, rets, attrs, &call));
+  size_t bytes = 0;
+  FASTCONV_RETURN_IF_ERROR(call.op->StreamWorkspaceBytes(SpecsOf(call.inputs), &bytes));
+  if (call.workspace_bytes < bytes) {
+    return Status(
+        StatusCode::kInternal,
+        "The program was compiled for another GPU: scratch memory of " + std::to_string(bytes) +
+            " bytes is needed on this one. Received: " + std::to_string(call.workspace_bytes));
+  }
+  return call.op->RunOnStream(
+      call.inputs, call.outputs,
+      {stream, call.workspace, tensorflow::tensor_float_32_execution_enabled()});
 }
 
-#define FASTCONV_REGISTER_HANDLER(name)                                                            \
-  ffi::Error Handle##name(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Dictionary attrs, \
-                          cuda::Stream stream, ffi::ScratchAllocator scratch) {                    \
-    return ToFfiError(RunOp(#name, args, rets, attrs, stream, &scratch));                          \
-  }                                                                                                \
-  XLA_FFI_DEFINE_HANDLER(k##name##Handler, Handle##name,                                           \
-                         ffi::Ffi::Bind()                                                          \
-                             .RemainingArgs()                                                      \
-                             .RemainingRets()                                                      \
-                             .Attrs()                                                              \
-                             .Ctx<ffi::PlatformStream<cuda::Stream>>()                             \
-                             .Ctx<ffi::ScratchAllocator>(),                                        \
-                         {ffi::Traits::kCmdBufferCompatible});                                     \
-  XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), XlaTarget(#name), "CUDA", k##name##Handler)
+ffi::Error Handle(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Dictionary attrs,
+                  cuda::Stream stream) {
+  return ToFfiError(RunOp(args, rets, attrs, stream));
+}
+XLA_FFI_DEFINE_HANDLER(kHandler, Handle,
+                       ffi::Ffi::Bind()
+                           .RemainingArgs()
+                           .RemainingRets()
+                           .Attrs()
+                           .Ctx<ffi::PlatformStream<cuda::Stream>>(),
+                       {ffi::Traits::kCmdBufferCompatible});
 
-FASTCONV_REGISTER_HANDLER(FusedConv2D);
-FASTCONV_REGISTER_HANDLER(FusedConv2DBackpropInput);
-FASTCONV_REGISTER_HANDLER(FusedConv2DBackpropFilter);
-FASTCONV_REGISTER_HANDLER(Conv2DBatchStatistics);
-FASTCONV_REGISTER_HANDLER(FusedBatchNorm);
-FASTCONV_REGISTER_HANDLER(FusedBatchNormGradReduce);
-FASTCONV_REGISTER_HANDLER(FusedBatchNormGradApply);
-FASTCONV_REGISTER_HANDLER(MaxPool);
-FASTCONV_REGISTER_HANDLER(MaxPoolGrad);
-FASTCONV_REGISTER_HANDLER(Dropout);
-
-#undef FASTCONV_REGISTER_HANDLER
+[[maybe_unused]] const bool registered = [] {
+  for (const OpDefinition& op : AllOps()) {
+    if (!op.runs_on_stream) continue;
+    ffi::Ffi::RegisterStaticHandler(ffi::GetXlaFfiApi(), XlaTarget(op.name), "CUDA", kHandler);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace fastconv

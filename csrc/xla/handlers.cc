@@ -1,4 +1,4 @@
-// The host handlers of the custom calls that compile.cc emits: view, check, call. XLA has allocated
+// The host handler of the custom calls that compile.cc emits: view, check, call. XLA has allocated
 // the results.
 #include <algorithm>
 #include <functional>
@@ -48,43 +48,29 @@ class HostScratch final : public ScratchAllocator {
   std::vector<void*> blocks_;
 };
 
-Status RunOp(const char* name, const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
+Status RunOp(const ffi::RemainingArgs& args, const ffi::RemainingRets& rets,
              const ffi::Dictionary& attrs, const ffi::ThreadPool& threads) {
   Call call;
-  FASTCONV_RETURN_IF_ERROR(MakeCall(name, args, rets, attrs, &call));
+  FASTCONV_RETURN_IF_ERROR(MakeCall(args, rets, attrs, &call));
   FfiThreadPool pool(threads);
   HostScratch scratch;
   return call.op->Run(call.inputs, call.outputs, {&pool, &scratch});
 }
 
-#define FASTCONV_REGISTER_HANDLER(name)                                                            \
-  ffi::Error Handle##name(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Dictionary attrs, \
-                          ffi::ThreadPool threads) {                                               \
-    return ToFfiError(RunOp(#name, args, rets, attrs, threads));                                   \
-  }                                                                                                \
-  XLA_FFI_DEFINE_HANDLER(                                                                          \
-      k##name##Handler, Handle##name,                                                              \
-      ffi::Ffi::Bind().RemainingArgs().RemainingRets().Attrs().Ctx<ffi::ThreadPool>());            \
-  XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), XlaTarget(#name), "Host", k##name##Handler)
+ffi::Error Handle(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Dictionary attrs,
+                  ffi::ThreadPool threads) {
+  return ToFfiError(RunOp(args, rets, attrs, threads));
+}
+XLA_FFI_DEFINE_HANDLER(
+    kHandler, Handle,
+    ffi::Ffi::Bind().RemainingArgs().RemainingRets().Attrs().Ctx<ffi::ThreadPool>());
 
-FASTCONV_REGISTER_HANDLER(FusedConv2D);
-FASTCONV_REGISTER_HANDLER(FusedConv2DBackpropInput);
-FASTCONV_REGISTER_HANDLER(FusedConv2DBackpropFilter);
-FASTCONV_REGISTER_HANDLER(Conv2DBatchStatistics);
-FASTCONV_REGISTER_HANDLER(FusedBatchNorm);
-FASTCONV_REGISTER_HANDLER(FusedBatchNormGradReduce);
-FASTCONV_REGISTER_HANDLER(FusedBatchNormGradApply);
-FASTCONV_REGISTER_HANDLER(FusedEpilogue);
-FASTCONV_REGISTER_HANDLER(FusedEpilogueGrad);
-FASTCONV_REGISTER_HANDLER(MaxPool);
-FASTCONV_REGISTER_HANDLER(MaxPoolGrad);
-FASTCONV_REGISTER_HANDLER(Dropout);
-FASTCONV_REGISTER_HANDLER(FusedDense);
-FASTCONV_REGISTER_HANDLER(FusedDenseBackpropInput);
-FASTCONV_REGISTER_HANDLER(FusedDenseBackpropKernel);
-FASTCONV_REGISTER_HANDLER(UpdateWeight);
-
-#undef FASTCONV_REGISTER_HANDLER
+[[maybe_unused]] const bool registered = [] {
+  for (const OpDefinition& op : AllOps()) {
+    ffi::Ffi::RegisterStaticHandler(ffi::GetXlaFfiApi(), XlaTarget(op.name), "Host", kHandler);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace fastconv

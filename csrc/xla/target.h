@@ -1,4 +1,4 @@
-// Names of the XLA custom-call targets.
+// Names in XLA's custom calls.
 #ifndef FASTCONV_XLA_TARGET_H_
 #define FASTCONV_XLA_TARGET_H_
 
@@ -8,6 +8,9 @@ namespace fastconv {
 
 // "FusedConv2DBackpropInput" -> "fastconv_fused_conv2d_backprop_input".
 std::string XlaTarget(const std::string& op_name);
+
+// The attribute that is the op's name; the others are the op's own.
+inline constexpr char kOpAttr[] = "op";
 
 }  // namespace fastconv
 

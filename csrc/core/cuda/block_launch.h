@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <type_traits>
 
@@ -73,13 +72,6 @@ inline BlockArgs MakeBlockArgs(const MapShape& map, const Epilogue& epilogue,
   args.dropout.rate = dropout.rate;
   args.dropout.seed = dropout.seed;
   return args;
-}
-
-inline bool AllAligned(std::initializer_list<const void*> pointers) {
-  for (const void* p : pointers) {
-    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;
-  }
-  return true;
 }
 
 // Calls body(T(), integral constant of the vector) for a tensor's type; the widest vector where

@@ -304,6 +304,12 @@ Status RunConv2D(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2
     return Unimplemented(std::string(kConv3x3) + ": " + refusal + "; " + kImageConv3x3 + ": " +
                          image_refusal);
   }
+  // Of an image they read single values.
+  const void* const x = refusal.empty() ? args.x : nullptr;
+  if (!AllAligned({x, args.filter, args.bias, args.y, args.code, args.dy, args.dx, workspace})) {
+    return InvalidArgument(
+        "CUDA kernels of convolutions take tensors aligned to 16 bytes. Received: one that is not");
+  }
   const Call call = {problem, args, dropout, precision, static_cast<unsigned char*>(workspace),
                      stream};
   switch (pass) {

@@ -7,6 +7,7 @@
 #define FASTCONV_CORE_CUDA_LAUNCH_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "core/cuda/device/device.h"
@@ -19,8 +20,13 @@
 
 namespace fastconv::cuda {
 
-constexpr int64_t kMaxGridX = 0x7FFFFFFF;
-constexpr int64_t kMaxGridY = 0xFFFF;
+// To the 16 bytes that kernels move at once; null is.
+inline bool AllAligned(std::initializer_list<const void*> pointers) {
+  for (const void* p : pointers) {
+    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;
+  }
+  return true;
+}
 
 #if defined(__CUDACC__)
 

@@ -112,7 +112,7 @@ class FusedBatchNormOpBase : public Op {
                           const FusedBatchNormArgs& args, const OpContext& context) {
     const size_t bytes = FusedBatchNormWorkspaceBytes(problem, context.pool->num_threads());
     void* workspace = nullptr;
-    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context, bytes, &workspace));
+    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context.scratch, bytes, &workspace));
     return kernel(problem, args, workspace, context.pool);
   }
 
@@ -187,12 +187,16 @@ class FusedBatchNormGradReduceOp final : public FusedBatchNormOpBase {
                      const StreamContext& context) const override {
     FusedBatchNormProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
-    void* workspace = nullptr;
-    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(
-        context, cuda::FusedBatchNormGradReduceWorkspaceBytes(problem), &workspace));
     return cuda::FusedBatchNormGradReduce(problem, Args(problem, inputs, outputs),
-                                          BlockAttrs::DropoutInputsOf(inputs), workspace,
+                                          BlockAttrs::DropoutInputsOf(inputs), context.workspace,
                                           context.stream);
+  }
+
+  Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const override {
+    FusedBatchNormProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    *bytes = cuda::FusedBatchNormGradReduceWorkspaceBytes(problem);
+    return Status();
   }
 #endif
 

@@ -22,19 +22,17 @@ Status RunPass(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DA
   std::unique_ptr<Conv2DPlan> plan;
   FASTCONV_RETURN_IF_ERROR(MakeConv2DPlan(pass, problem, context.pool->num_threads(), &plan));
   void* workspace = nullptr;
-  FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context, plan->workspace_bytes(), &workspace));
+  FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context.scratch, plan->workspace_bytes(), &workspace));
   return plan->Execute(args, workspace, context.pool);
 }
 
 #ifdef FASTCONV_WITH_CUDA
 Status RunPassOnStream(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DArgs& args,
                        const cuda::DropoutInputs& dropout, const StreamContext& context) {
-  void* workspace = nullptr;
-  FASTCONV_RETURN_IF_ERROR(
-      AllocateWorkspace(context, cuda::Conv2DWorkspaceBytes(pass, problem), &workspace));
   const auto precision =
       context.allow_tf32 ? cuda::FloatPrecision::kTf32 : cuda::FloatPrecision::kFloat32;
-  return cuda::RunConv2D(pass, problem, args, dropout, precision, workspace, context.stream);
+  return cuda::RunConv2D(pass, problem, args, dropout, precision, context.workspace,
+                         context.stream);
 }
 #endif
 
@@ -60,12 +58,22 @@ class FusedConv2DOpBase : public Op {
   }
 
   // Without those values: the kernels read them.
-  Status MakeProblemOnStream(const std::vector<TensorView>& inputs,
+  Status MakeProblemOnStream(const std::vector<TensorSpec>& inputs,
                              FusedConv2DProblem* problem) const {
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0].spec, inputs[1].spec, problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs[0], inputs[1], problem));
     problem->epilogue.dropout.kind = block_.dropout;
     return Status();
   }
+
+#ifdef FASTCONV_WITH_CUDA
+  Status PassWorkspaceBytes(Conv2DPass pass, const std::vector<TensorSpec>& inputs,
+                            size_t* bytes) const {
+    FusedConv2DProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    *bytes = cuda::Conv2DWorkspaceBytes(pass, problem);
+    return Status();
+  }
+#endif
 
   Status CheckDropout(const std::vector<TensorSpec>& inputs) const {
     return block_.CheckDropout(inputs);
@@ -129,10 +137,14 @@ class FusedConv2DOp final : public FusedConv2DOpBase {
   Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const StreamContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(SpecsOf(inputs), &problem));
     problem.epilogue.has_bias = !IsAbsent(inputs[2].spec);
     return RunPassOnStream(Conv2DPass::kForward, problem, Args(problem, inputs, outputs),
                            BlockAttrs::DropoutInputsOf(inputs), context);
+  }
+
+  Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const override {
+    return PassWorkspaceBytes(Conv2DPass::kForward, inputs, bytes);
   }
 #endif
 
@@ -172,9 +184,13 @@ class FusedConv2DBackpropInputOp final : public FusedConv2DOpBase {
   Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const StreamContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(SpecsOf(inputs), &problem));
     return RunPassOnStream(Conv2DPass::kBackwardInput, problem, Args(inputs, outputs),
                            BlockAttrs::DropoutInputsOf(inputs), context);
+  }
+
+  Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const override {
+    return PassWorkspaceBytes(Conv2DPass::kBackwardInput, inputs, bytes);
   }
 #endif
 
@@ -213,10 +229,14 @@ class FusedConv2DBackpropFilterOp final : public FusedConv2DOpBase {
   Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const StreamContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(SpecsOf(inputs), &problem));
     problem.epilogue.has_bias = true;
     return RunPassOnStream(Conv2DPass::kBackwardFilter, problem, Args(inputs, outputs),
                            BlockAttrs::DropoutInputsOf(inputs), context);
+  }
+
+  Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const override {
+    return PassWorkspaceBytes(Conv2DPass::kBackwardFilter, inputs, bytes);
   }
 #endif
 
@@ -251,7 +271,7 @@ class Conv2DBatchStatisticsOp final : public Op {
   Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
              const OpContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), &problem));
     return RunPass(Conv2DPass::kForward, problem, Args(problem, inputs, outputs), context);
   }
 
@@ -259,17 +279,24 @@ class Conv2DBatchStatisticsOp final : public Op {
   Status RunOnStream(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const StreamContext& context) const override {
     FusedConv2DProblem problem;
-    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(SpecsOf(inputs), &problem));
     return RunPassOnStream(Conv2DPass::kForward, problem, Args(problem, inputs, outputs), {},
                            context);
+  }
+
+  Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const override {
+    FusedConv2DProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    *bytes = cuda::Conv2DWorkspaceBytes(Conv2DPass::kForward, problem);
+    return Status();
   }
 #endif
 
  private:
-  Status MakeProblem(const std::vector<TensorView>& inputs, FusedConv2DProblem* problem) const {
-    FASTCONV_RETURN_IF_ERROR(conv_.MakeProblem(inputs[0].spec, inputs[1].spec, &problem->conv));
+  Status MakeProblem(const std::vector<TensorSpec>& inputs, FusedConv2DProblem* problem) const {
+    FASTCONV_RETURN_IF_ERROR(conv_.MakeProblem(inputs[0], inputs[1], &problem->conv));
     problem->batch_statistics = true;
-    problem->epilogue.has_bias = !IsAbsent(inputs[2].spec);
+    problem->epilogue.has_bias = !IsAbsent(inputs[2]);
     return Status();
   }
 

@@ -60,7 +60,8 @@ class FusedDenseOpBase : public Op {
     const std::unique_ptr<FusedDensePlan> plan =
         MakeFusedDensePlan(pass, problem, context.pool->num_threads());
     void* workspace = nullptr;
-    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context, plan->workspace_bytes(), &workspace));
+    FASTCONV_RETURN_IF_ERROR(
+        AllocateWorkspace(context.scratch, plan->workspace_bytes(), &workspace));
     plan->Execute(args, workspace, context.pool);
     return Status();
   }

@@ -72,7 +72,7 @@ class FusedEpilogueOpBase : public Op {
                           const FusedEpilogueArgs& args, const OpContext& context) {
     const size_t bytes = FusedEpilogueWorkspaceBytes(problem, context.pool->num_threads());
     void* workspace = nullptr;
-    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context, bytes, &workspace));
+    FASTCONV_RETURN_IF_ERROR(AllocateWorkspace(context.scratch, bytes, &workspace));
     return kernel(problem, args, workspace, context.pool);
   }
 
@@ -155,13 +155,18 @@ class FusedEpilogueGradOp final : public FusedEpilogueOpBase {
                      const StreamContext& context) const override {
     FusedEpilogueProblem problem;
     FASTCONV_RETURN_IF_ERROR(MakeProblemOnStream(inputs, &problem));
-    void* workspace = nullptr;
-    FASTCONV_RETURN_IF_ERROR(
-        AllocateWorkspace(context, cuda::FusedEpilogueGradWorkspaceBytes(problem), &workspace));
     return cuda::FusedEpilogueGrad(problem, IsAbsent(inputs[kY].spec) ? nullptr : inputs[kY].data,
                                    problem.epilogue.pool.enabled ? inputs[kCode].data : nullptr,
                                    inputs[kDy].data, outputs[0].data, outputs[1].data,
-                                   BlockAttrs::DropoutInputsOf(inputs), workspace, context.stream);
+                                   BlockAttrs::DropoutInputsOf(inputs), context.workspace,
+                                   context.stream);
+  }
+
+  Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const override {
+    FusedEpilogueProblem problem;
+    FASTCONV_RETURN_IF_ERROR(MakeProblem(inputs, &problem));
+    *bytes = cuda::FusedEpilogueGradWorkspaceBytes(problem);
+    return Status();
   }
 #endif
 

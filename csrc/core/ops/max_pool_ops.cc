@@ -37,8 +37,8 @@ class MaxPoolOpBase : public Op {
 
   static Status Allocate(const MaxPoolProblem& problem, const OpContext& context,
                          void** workspace) {
-    return AllocateWorkspace(context, MaxPoolWorkspaceBytes(problem, context.pool->num_threads()),
-                             workspace);
+    return AllocateWorkspace(
+        context.scratch, MaxPoolWorkspaceBytes(problem, context.pool->num_threads()), workspace);
   }
 
  private:

@@ -23,6 +23,11 @@ Status Op::RunOnStream(const std::vector<TensorView>&, const std::vector<TensorV
   return Unimplemented("This op has no CUDA kernels");
 }
 
+Status Op::StreamWorkspaceBytes(const std::vector<TensorSpec>&, size_t* bytes) const {
+  *bytes = 0;
+  return Status();
+}
+
 const std::vector<OpDefinition>& AllOps() {
   static const std::vector<OpDefinition>* const ops = [] {
     auto* all = new std::vector<OpDefinition>();

@@ -60,10 +60,10 @@ struct OpContext {
   ScratchAllocator* scratch;
 };
 
-// Of a call on a GPU, whose memory the scratch is too.
+// Of a call on a GPU, whose memory the workspace is too.
 struct StreamContext {
   cuda::Stream stream;
-  ScratchAllocator* scratch;
+  void* workspace;  // of StreamWorkspaceBytes, aligned to 256 bytes
   bool allow_tf32;  // float32 operands of products may be rounded to TF32
 };
 
@@ -80,11 +80,14 @@ class Op {
   virtual Status Run(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs,
                      const OpContext& context) const = 0;
   // The same on a GPU, which has all tensors in its memory: starts kernels on the stream, does not
-  // wait for them, and reads no tensor's values itself. Of ops whose definition says so, in builds
-  // with CUDA.
+  // wait for them, and reads no tensor's values itself. It allocates nothing either: a CUDA graph
+  // that has recorded the kernels starts them again with the same addresses. Of ops whose
+  // definition says so, in builds with CUDA.
   virtual Status RunOnStream(const std::vector<TensorView>& inputs,
                              const std::vector<TensorView>& outputs,
                              const StreamContext& context) const;
+  // Scratch memory for RunOnStream on the current GPU.
+  virtual Status StreamWorkspaceBytes(const std::vector<TensorSpec>& inputs, size_t* bytes) const;
 };
 
 // As a number of inputs or outputs.

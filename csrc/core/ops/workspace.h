@@ -10,10 +10,9 @@
 
 namespace fastconv {
 
-// Null for no bytes. Context: OpContext or StreamContext.
-template <class Context>
-Status AllocateWorkspace(const Context& context, size_t bytes, void** workspace) {
-  *workspace = bytes == 0 ? nullptr : context.scratch->Allocate(bytes);
+// Null for no bytes.
+inline Status AllocateWorkspace(ScratchAllocator* scratch, size_t bytes, void** workspace) {
+  *workspace = bytes == 0 ? nullptr : scratch->Allocate(bytes);
   if (bytes == 0 || *workspace != nullptr) return Status();
   return Status(StatusCode::kResourceExhausted,
                 "No memory for a workspace of " + std::to_string(bytes) + " bytes");

@@ -383,6 +383,25 @@ TEST(CudaConv2DRefusalTest, ListsWhatIsChosenFirst) {
   EXPECT_EQ(able("x=2x9x9x24 filter=3x3x64"), (Names{cuda::kStock}));
 }
 
+// Kernels that move 16 bytes at once would fail, and with them all that follows on the GPU.
+TEST(CudaConv2DRefusalTest, SaysThatTensorsLieBetweenVectors) {
+  alignas(16) float memory[8];
+  const auto run = [&memory](const char* text, int x, int dy) {
+    Conv2DArgs args;
+    args.x = memory + x;
+    args.dy = memory + dy;
+    return cuda::RunConv2D(Conv2DPass::kForward, ParseConv2DProblem(text), args, {},
+                           cuda::FloatPrecision::kTf32, nullptr, nullptr)
+        .message();
+  };
+  const char* refusal =
+      "CUDA kernels of convolutions take tensors aligned to 16 bytes. Received: one that is not";
+  EXPECT_EQ(run("x=0x9x9x32 filter=3x3x32", 0, 4), "");
+  EXPECT_EQ(run("x=0x9x9x32 filter=3x3x32", 1, 4), refusal);
+  EXPECT_EQ(run("x=0x9x9x3 filter=3x3x32", 1, 4), "");
+  EXPECT_EQ(run("x=0x9x9x3 filter=3x3x32", 0, 3), refusal);
+}
+
 TEST(CudaConv2DRefusalTest, RunsNothingRefused) {
   const FusedConv2DProblem problem = ParseConv2DProblem("x=2x9x9x24 filter=3x3x64");
   const Status status = cuda::RunConv2D(Conv2DPass::kForward, problem, {}, {},
