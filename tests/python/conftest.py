@@ -11,8 +11,6 @@ import keras
 import pytest
 import tensorflow as tf
 
-from fastconv import config, native
-
 INTRA_OP_THREADS = "FASTCONV_TEST_INTRA_OP_THREADS"  # set by test_threads.py, for a new process
 if INTRA_OP_THREADS in os.environ:
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ[INTRA_OP_THREADS]))
@@ -29,12 +27,27 @@ def runs_on_gpu(config):
 
 
 def pytest_configure(config):
-    """Leaves TensorFlow the devices of this run alone."""
+    """Leaves TensorFlow the devices of this run alone, and prepares that of the GPU.
+
+    It comes before fastconv is imported, which loads its library with these settings: no test has
+    been imported yet, and this module imports fastconv in functions.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     if not runs_on_gpu(config):
         tf.config.set_visible_devices([], "GPU")
-    elif not gpus:
+        return
+    if not gpus:
         raise pytest.UsageError("`pytest -m gpu` needs a GPU that TensorFlow sees; it sees none.")
+    os.environ.setdefault("FASTCONV_GPU", "on")
+    # Some tests ask stock convolutions twice for the same bits; all bounds are those of float32.
+    os.environ.setdefault("TF_CUDNN_DETERMINISTIC", "1")
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    from fastconv import native
+
+    if not native.core().build_info()["cuda"]:
+        raise pytest.UsageError(
+            "`pytest -m gpu` needs a fastconv with CUDA kernels: install it with FASTCONV_CUDA=on."
+        )
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
@@ -64,6 +77,8 @@ def _same_policy():
 @pytest.fixture
 def needs_native():
     """Skips where FASTCONV_NATIVE switches the native ops off."""
+    from fastconv import config
+
     if not config.native_enabled():
         pytest.skip("native ops are switched off")
 
@@ -71,6 +86,8 @@ def needs_native():
 @pytest.fixture(params=["baseline", "avx2", "avx512"])
 def isa(request, monkeypatch, needs_native):
     """Runs a test once on each instruction set that this machine has."""
+    from fastconv import native
+
     monkeypatch.setenv("FASTCONV_MAX_ISA", request.param)
     if native.core().active_isa() != request.param:
         pytest.skip(f"this CPU has no {request.param}")

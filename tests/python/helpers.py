@@ -100,14 +100,16 @@ def device_of_run():
     return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
-def output_and_gradients(function, inputs, dy=None, jit=False):
-    """Runs `function(**inputs)` and its gradients, on the device of this run of the tests.
+def output_and_gradients(function, inputs, dy=None, jit=False, device=None):
+    """Runs `function(**inputs)` and its gradients.
 
     Args:
         function: returns one tensor.
         inputs: dict of tensors.
         dy: gradient at the output; None for random values.
         jit: whether to compile with XLA; else eager.
+        device: `"CPU"` for what results are compared with, whatever cuDNN thinks of ties, for one;
+            None for the device of this run of the tests.
 
     Returns:
         Tuple of the output, the gradient at the output, and a dict of gradients by input.
@@ -121,15 +123,16 @@ def output_and_gradients(function, inputs, dy=None, jit=False):
             dy = values(tuple(y.shape), y.dtype, 9)
         return y, dy, tape.gradient(y, inputs, dy)
 
-    results = tf.function(run, jit_compile=True)(inputs, dy) if jit else run(inputs, dy)
-    assert_on(
-        device_of_run(), [tensor for tensor in tf.nest.flatten(results) if tensor is not None]
-    )
+    device = device or device_of_run()
+    with tf.device(f"/{device}:0"):
+        results = tf.function(run, jit_compile=True)(inputs, dy) if jit else run(inputs, dy)
+    assert_on(device, [tensor for tensor in tf.nest.flatten(results) if tensor is not None])
     return results
 
 
 def reference_output_and_gradients(function, inputs, dy):
-    """Runs a function of `fastconv.ops.reference` and its gradients in float64."""
+    """Runs a function of `fastconv.ops.reference` and its gradients on the CPU, in float64."""
     in_float64 = {name: tf.cast(value, tf.float64) for name, value in inputs.items()}
-    y, _, gradients = output_and_gradients(function, in_float64, tf.cast(dy, tf.float64))
+    dy = tf.cast(dy, tf.float64)
+    y, _, gradients = output_and_gradients(function, in_float64, dy, device="CPU")
     return y, gradients

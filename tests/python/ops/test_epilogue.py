@@ -52,7 +52,7 @@ def check(name, dtype, jit=False):
     )
     # The twin in the type of the tensors: drawn numbers depend on the type.
     expected_y, _, expected = output_and_gradients(
-        functools.partial(reference.fused_epilogue, **arguments), inputs, dy
+        functools.partial(reference.fused_epilogue, **arguments), inputs, dy, device="CPU"
     )
     assert_close(y, expected_y, sum_bound(dtype, 3, 4.0), f"{name}: y")
     windows = np.prod(arguments.get("pool_size", 1)) if arguments.get("pool_strides") else 1

@@ -90,7 +90,9 @@ def test_blocks(name, kind, dtype, jit):
         return reference.fused_conv2d(**inputs, **arguments) * tf.cast(mask, tf.float64)
 
     wide = {key: tf.cast(value, tf.float64) for key, value in inputs.items()}
-    expected_y, _, expected = output_and_gradients(masked, wide, tf.cast(dy, tf.float64))
+    expected_y, _, expected = output_and_gradients(
+        masked, wide, tf.cast(dy, tf.float64), device="CPU"
+    )
     assert_close_in_norm(y, expected_y, dropout_bound(dtype, 46), "y")
     for key, gradient in gradients.items():
         bound = dropout_bound(dtype, 9 * 17 if key == "x" else 2 * 9 * 8)
@@ -120,7 +122,7 @@ def test_batch_norm(name, kind, jit):
         functools.partial(block, ops.fused_batch_norm), inputs, jit=jit
     )
     expected_y, _, expected = output_and_gradients(
-        functools.partial(block, reference.fused_batch_norm), inputs, dy
+        functools.partial(block, reference.fused_batch_norm), inputs, dy, device="CPU"
     )
     np.testing.assert_array_equal(y == 0, expected_y == 0)
     assert_close_in_norm(y, expected_y, dropout_bound(tf.float32, 1), "y")

@@ -78,5 +78,6 @@ def test_convolutions_with_a_kernel_of_their_own_take_it(on_gpu):
 
 
 def test_nothing_is_left_to_tensorflow_on_a_cpu(needs_native):
-    found = operations(ops.fused_conv2d, inputs_of((5, 5, 16, 32)))
+    with tf.device("/CPU:0"):
+        found = operations(ops.fused_conv2d, inputs_of((5, 5, 16, 32)))
     assert "Conv2D" not in found
