@@ -8,7 +8,7 @@
 #include <string>
 #include <type_traits>
 
-#include "core/cuda/dropout_inputs.h"
+#include "core/cuda/epilogue_args.h"
 #include "core/cuda/kernels/block_args.h"
 #include "core/cuda/kernels/block_backward.h"
 #include "core/cuda/kernels/block_forward.h"
@@ -46,10 +46,7 @@ inline PoolAxis MakePoolAxis(const WindowAxis& axis) {
 
 inline Pooling PoolingOf(const MaxPoolSpec& pool) {
   if (!pool.enabled) return Pooling::kNone;
-  const auto halves = [](const WindowAxis& axis) {
-    return axis.window == 2 && axis.stride == 2 && axis.pad_before == 0 && 2 * axis.out <= axis.in;
-  };
-  return halves(pool.window.h) && halves(pool.window.w) ? Pooling::kTwoByTwo : Pooling::kAny;
+  return PoolsTwoByTwo(pool.window) ? Pooling::kTwoByTwo : Pooling::kAny;
 }
 
 // Everything but pointers and the traversal.
@@ -58,19 +55,13 @@ inline BlockArgs MakeBlockArgs(const MapShape& map, const Epilogue& epilogue,
   BlockArgs args = {};
   args.height = static_cast<int>(map.height);
   args.width = static_cast<int>(map.width);
-  args.activation.linear = epilogue.activation == Activation::kLinear;
-  if (epilogue.activation == Activation::kLeakyRelu) {
-    args.activation.slope = epilogue.negative_slope;
-  }
+  args.activation = ActivationOf(epilogue);
   if (epilogue.pool.enabled) {
     args.pool.h = MakePoolAxis(epilogue.pool.window.h);
     args.pool.w = MakePoolAxis(epilogue.pool.window.w);
     args.pool.wide_codes = epilogue.pool.code_type == DataType::kInt32;
   }
-  args.dropout.enabled = epilogue.dropout.kind != DropoutKind::kNone;
-  args.dropout.whole_channels = epilogue.dropout.kind == DropoutKind::kChannels;
-  args.dropout.rate = dropout.rate;
-  args.dropout.seed = dropout.seed;
+  args.dropout = DropoutOf(epilogue, dropout);
   return args;
 }
 

@@ -4,6 +4,7 @@
 #include "core/cuda/conv2d.h"
 #include "core/cuda/conv3x3_launch.h"
 #include "core/cuda/epilogue.h"
+#include "core/cuda/epilogue_args.h"
 #include "core/cuda/warpgroup_conv3x3.h"
 
 namespace fastconv::cuda {
@@ -12,15 +13,11 @@ namespace {
 int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-// The convolution's kernel does the whole epilogue.
+// The convolution's kernel does the whole epilogue; dropout only behind a pooling, where there is
+// little of it to draw.
 bool FusesEpilogue(const Epilogue& epilogue) {
-  if (epilogue.dropout.kind != DropoutKind::kNone) return false;
-  if (!epilogue.pool.enabled) return true;
-  const auto halves = [](const WindowAxis& axis) {
-    return axis.window == 2 && axis.stride == 2 && axis.pad_before == 0 && 2 * axis.out <= axis.in;
-  };
-  const Window2D& window = epilogue.pool.window;
-  return halves(window.h) && halves(window.w) && epilogue.pool.code_type == DataType::kUint8;
+  if (!epilogue.pool.enabled) return epilogue.dropout.kind == DropoutKind::kNone;
+  return PoolsTwoByTwo(epilogue.pool.window) && epilogue.pool.code_type == DataType::kUint8;
 }
 
 // Whose gradients lie between dy and dz, the gradient of the convolution's output; of epilogues
@@ -35,11 +32,6 @@ template <class Function>
 Function* Of(Folded folded, Function* nothing, Function* activation, Function* pooling) {
   if (folded == Folded::kPooling) return pooling;
   return folded == Folded::kActivation ? activation : nothing;
-}
-
-ActivationArgs ActivationOf(const Epilogue& epilogue) {
-  return {epilogue.activation == Activation::kLinear,
-          epilogue.activation == Activation::kLeakyRelu ? epilogue.negative_slope : 0};
 }
 
 FusedEpilogueProblem EpilogueOf(const FusedConv2DProblem& problem) {
@@ -125,6 +117,7 @@ size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
 // sums for the bias, if they do not take these either.
 bool NeedsDz(Conv2DPass pass, const FusedConv2DProblem& problem) {
   if (!FusesEpilogue(problem.epilogue)) return true;
+  if (problem.epilogue.dropout.kind != DropoutKind::kNone) return true;
   if (!TakesWarpgroups(pass, problem)) return false;
   return pass == Conv2DPass::kBackwardFilter || FoldedOf(problem.epilogue) != Folded::kNothing;
 }
@@ -190,6 +183,7 @@ Status Forward(const Call& call) {
                          call.args.code, call.dropout, call.stream);
   }
   args.activation = ActivationOf(epilogue);
+  args.dropout = DropoutOf(epilogue, call.dropout);
   if (call.problem.batch_statistics) {
     args.statistics = reinterpret_cast<float*>(call.workspace);
     int blocks = 0;

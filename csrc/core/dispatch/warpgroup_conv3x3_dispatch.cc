@@ -11,6 +11,11 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
   const std::string refusal = Conv3x3Refusal(conv);
   if (!refusal.empty()) return refusal;
   if (problem.batch_statistics) return "only without statistics of the batch";
+  const Epilogue& epilogue = problem.epilogue;
+  if (pass == Conv2DPass::kForward && epilogue.pool.enabled &&
+      epilogue.dropout.kind != DropoutKind::kNone) {
+    return "only without dropout behind a pooling";
+  }
   if (conv.in_channels != conv.out_channels) return "only for as many channels out as in";
   const int64_t channels = conv.in_channels;
   if (conv.dtype == DataType::kFloat32) {

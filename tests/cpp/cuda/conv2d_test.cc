@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "buffers.h"
 #include "cases.h"
 #include "conv2d_cases.h"
 #include "conv2d_harness.h"
+#include "dropout_mask.h"
 #include "element_types.h"
 #include "expectation.h"
 
@@ -194,6 +196,46 @@ TEST_P(CudaConv2DTest, BackwardInput) {
   EXPECT_TRUE(Matches(scenario.expected.dx, RunPass(Conv2DPass::kBackwardInput, scenario).dx));
 }
 
+class CudaConv2DDropoutTest : public CudaConv2DTest {};
+
+// Against the same block without it and a mask that a plain Philox draws.
+TEST_P(CudaConv2DDropoutTest, Forward) {
+  Conv2DScenario scenario = MakeConv2DScenario(std::get<0>(GetParam()), Problem(), Regime::kExact);
+  const Conv2DProblem& conv = scenario.problem.conv;
+  Epilogue& epilogue = scenario.problem.epilogue;
+  const DataType code_type = epilogue.pool.code_type;
+  const Window2D& out = epilogue.pool.enabled ? epilogue.pool.window : conv.window;
+  epilogue.dropout = {};
+  const Outputs without = RunPass(Conv2DPass::kForward, scenario);
+  for (const auto& [kind, rate] :
+       {std::pair(DropoutKind::kElements, 0.0), std::pair(DropoutKind::kElements, 0.3),
+        std::pair(DropoutKind::kElements, 1.0), std::pair(DropoutKind::kChannels, 0.3)}) {
+    const DropoutSpec spec = {kind, rate, {-1234567, 2000000011}};
+    SCOPED_TRACE(std::to_string(spec.rate));
+    const Mask mask(mode().type, spec, conv.batch, out.h.out * out.w.out, conv.out_channels);
+    epilogue.dropout = spec;
+    const Outputs with = RunPass(Conv2DPass::kForward, scenario);
+    EXPECT_EQ(with.y, mask.Values(without.y));
+    if (epilogue.pool.enabled) {
+      EXPECT_EQ(with.code, mask.Codes(without.code, code_type));
+    }
+  }
+}
+
+// Images that begin in any tile of a block, parts of tiles, a pooling that the kernels leave to
+// another pass, and none.
+constexpr const char* kDropoutProblems[] = {
+    "x=4x7x16x64 filter=3x3x80 padding=same bias act=relu pool=2x2/2x2",
+    "x=2x19x33x16 filter=3x3x48 bias act=leaky:0.25 pool=2x2/2x2",
+    "x=3x18x20x3 filter=3x3x48 padding=same bias act=relu pool=2x2/2x2",
+    "x=2x10x11x32 filter=3x3x16 bias act=relu pool=3x3/2x2:same",
+    "x=2x9x10x16 filter=3x3x16 bias act=relu",
+};
+INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DDropoutTest,
+                         ::testing::Combine(::testing::ValuesIn(kDropoutProblems),
+                                            ::testing::ValuesIn(kModes)),
+                         ParamName);
+
 class CudaConv2DFilterTest : public CudaConv2DTest {};
 
 TEST_P(CudaConv2DFilterTest, BackwardFilter) {
@@ -227,6 +269,12 @@ TEST(CudaConv2DFilterGradTest, BiasNotWanted) {
     EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter)) << text;
     for (double value : outputs.dbias) EXPECT_TRUE(std::isnan(value)) << text;
   }
+}
+
+TEST(CudaConv2DWorkspaceTest, FusedDropoutNeedsNone) {
+  FusedConv2DProblem problem = ParseConv2DProblem("x=2x9x9x32 filter=3x3x48 act=relu pool=2x2/2x2");
+  problem.epilogue.dropout.kind = DropoutKind::kElements;
+  EXPECT_EQ(cuda::Conv2DWorkspaceBytes(Conv2DPass::kForward, problem), 0);
 }
 
 TEST(CudaConv2DWorkspaceTest, FoldedGradientsNeedNone) {
@@ -322,6 +370,11 @@ TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
             "float32 not for the gradient of the filter");
   EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64 statistics"), "only without statistics of the batch");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64"), "only for as many channels out as in");
+  FusedConv2DProblem dropout = ParseConv2DProblem("x=2x9x8x32 filter=3x3x32 pool=2x2/2x2");
+  dropout.epilogue.dropout.kind = DropoutKind::kElements;
+  EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kForward, dropout),
+            "only without dropout behind a pooling");
+  EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kBackwardInput, dropout), "");
   EXPECT_EQ(refusal("x=2x9x9x48 filter=3x3x48"), "only for 32 or 64 channels");
   EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kFloat32),
             "float32 only with 32 channels");

@@ -10,6 +10,7 @@
 #include "core/cuda/kernels/dropout.h"
 #include "core/cuda/kernels/pooled_cell.h"
 #include "core/cuda/kernels/stage.h"
+#include "core/cuda/kernels/store_cell.h"
 #include "core/cuda/kernels/values.h"
 
 namespace fastconv::cuda {
@@ -49,7 +50,7 @@ struct BlockForward {
       const int64_t image = pixel / (static_cast<int64_t>(args.height) * args.width);
       bool keep[kVector];
       dropout.template Draw<kVector>(at, image, channels, part.channel, keep);
-      Drop(dropout, keep, v);
+      dropout.Drop(keep, v);
     }
     StoreValues(v, static_cast<T*>(args.y) + at);
   }
@@ -88,30 +89,8 @@ struct BlockForward {
         }
       }
     }
-    const int64_t at = cell * channels + part.channel;
-    int code[kVector];
-    FASTCONV_UNROLL
-    for (int c = 0; c < kVector; ++c) {
-      code[c] = CodeOf(pool.wide_codes, pooled.position[c], pooled.maximum[c] > 0);
-    }
-    if (dropout.enabled()) {
-      bool keep[kVector];
-      dropout.template Draw<kVector>(at, image, channels, part.channel, keep);
-      Drop(dropout, keep, pooled.maximum);
-      FASTCONV_UNROLL
-      for (int c = 0; c < kVector; ++c) {
-        if (!keep[c]) code[c] = DroppedCode(pool.wide_codes);
-      }
-    }
-    StoreValues(pooled.maximum, static_cast<T*>(args.y) + at);
-    StoreCodes(pool.wide_codes, code, args.code, at);
-  }
-
-  // As stock does it, which stores what comes before the dropout.
-  static FASTCONV_DEVICE void Drop(const DropoutMask<T>& dropout, const bool (&keep)[kVector],
-                                   float (&v)[kVector]) {
-    FASTCONV_UNROLL
-    for (int i = 0; i < kVector; ++i) v[i] = keep[i] ? Rounded<T>(v[i]) * dropout.scale() : 0;
+    StoreCell(pooled, dropout, {cell * channels + part.channel, image, channels, part.channel},
+              pool.wide_codes, static_cast<T*>(args.y), args.code);
   }
 };
 

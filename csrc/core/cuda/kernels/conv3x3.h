@@ -46,10 +46,13 @@ struct Conv3x3 {
   static_assert(kChunk % kDepth == 0 && kOutputs % Sums::kOutputs == 0, "whole fragments");
 
   static constexpr bool kStatistics = kResult == Conv3x3Result::kMapAndStatistics;
+  static constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
   using Statistics = TileStatistics<T, Sums, kOutputs>;
 
   static constexpr int SharedBytes(int chunks) {
-    return SlotBytes(chunks) + (kStatistics ? Statistics::kSharedBytes : 0);
+    return SlotBytes(chunks) + (kStatistics ? Statistics::kSharedBytes
+                                : kPooled   ? static_cast<int>(sizeof(DropoutState))
+                                            : 0);
   }
 
   static FASTCONV_DEVICE void Run(const Args& args) {
@@ -77,6 +80,9 @@ struct Conv3x3 {
     const int first = BlockIndex().x, step = GridSize().x;
     if (first >= args_.tiles) return;
     int slot = 0;
+    if constexpr (kPooled) {
+      if (ThreadIndex() == 0) Dropout() = DropoutStateOf<T>(args_.dropout);
+    }
     if (args_.chunks == 1) FetchFilter(0, Filter(slot));
     Fetch(first, 0, slot);
     for (int tile = first; tile < args_.tiles; tile += step) {
@@ -95,10 +101,13 @@ struct Conv3x3 {
       if constexpr (kStatistics) {
         statistics_.StoreMap(args_, sums_, at, first_output_, tile == first);
       } else {
-        constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
         at.row += warp_row_;
-        sums_.template Store<kPooled, /*kAnyOutputs=*/kRotated>(args_, at,
-                                                                first_output_ + warp_output_);
+        const int output = first_output_ + warp_output_;
+        if constexpr (kPooled) {
+          sums_.StorePooledMap(args_, at, output, Dropout());
+        } else {
+          sums_.template StoreMap</*kAnyOutputs=*/kRotated>(args_, at, output);
+        }
       }
     }
   }
@@ -108,6 +117,10 @@ struct Conv3x3 {
   FASTCONV_DEVICE unsigned char* Pixels(int slot) const { return shared_ + slot * kPixelBytes; }
   FASTCONV_DEVICE unsigned char* Filter(int slot) const {
     return shared_ + 2 * kPixelBytes + FilterSlot(slot) * kFilterBytes;
+  }
+
+  FASTCONV_DEVICE DropoutState& Dropout() const {
+    return *reinterpret_cast<DropoutState*>(shared_ + SlotBytes(args_.chunks));
   }
 
   FASTCONV_DEVICE void Fetch(int tile_index, int chunk, int slot) {

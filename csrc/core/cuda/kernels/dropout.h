@@ -39,29 +39,44 @@ constexpr int kMantissaBits<BFloat16> = 7;
 template <>
 constexpr int kMantissaBits<Float16> = 10;
 
+// What a mask takes of its rate and seed.
+struct DropoutState {
+  PhiloxWords mix = {};
+  uint32_t threshold = 0;
+  float scale = 1;
+};
+
+template <class T>
+FASTCONV_DEVICE DropoutState DropoutStateOf(const DropoutArgs& args) {
+  DropoutState state;
+  if (!args.enabled) return state;
+  const double rate = *args.rate;
+  const int64_t seed0 = args.seed[0], seed1 = args.seed[1];
+  const auto upper = [](int64_t seed) { return static_cast<uint32_t>(seed >> 32); };
+  // Key and counter are the seed, scrambled (TensorFlow's GetKeyCounter).
+  state.mix = Philox(
+      {{static_cast<uint32_t>(seed0), upper(seed0), static_cast<uint32_t>(seed1), upper(seed1)}},
+      0x3EC8F720u, 0x02461E29u);
+  // A number is kept if its mantissa is at least rate * 2^bits, rounded up.
+  constexpr uint32_t kOne = 1u << kMantissaBits<T>;
+  const float bits = Rounded<T>(static_cast<float>(rate)) * static_cast<float>(kOne);
+  state.threshold = static_cast<uint32_t>(bits);
+  if (static_cast<float>(state.threshold) < bits) ++state.threshold;
+  state.scale = rate < 1 ? Rounded<T>(static_cast<float>(1 / (1 - rate))) : 0.0f;
+  return state;
+}
+
 // The mask of one seed, which forward and backward draw alike.
 template <class T>
 class DropoutMask {
  public:
-  FASTCONV_DEVICE explicit DropoutMask(const DropoutArgs& args) : args_(args) {
-    if (!args.enabled) return;
-    const double rate = *args.rate;
-    const int64_t seed0 = args.seed[0], seed1 = args.seed[1];
-    const auto upper = [](int64_t seed) { return static_cast<uint32_t>(seed >> 32); };
-    // Key and counter are the seed, scrambled (TensorFlow's GetKeyCounter).
-    mix_ = Philox(
-        {{static_cast<uint32_t>(seed0), upper(seed0), static_cast<uint32_t>(seed1), upper(seed1)}},
-        0x3EC8F720u, 0x02461E29u);
-    // A number is kept if its mantissa is at least rate * 2^bits, rounded up.
-    constexpr uint32_t kOne = 1u << kMantissaBits<T>;
-    const float bits = Rounded<T>(static_cast<float>(rate)) * static_cast<float>(kOne);
-    threshold_ = static_cast<uint32_t>(bits);
-    if (static_cast<float>(threshold_) < bits) ++threshold_;
-    scale_ = rate < 1 ? Rounded<T>(static_cast<float>(1 / (1 - rate))) : 0.0f;
-  }
+  FASTCONV_DEVICE explicit DropoutMask(const DropoutArgs& args)
+      : DropoutMask(args, DropoutStateOf<T>(args)) {}
+  FASTCONV_DEVICE DropoutMask(const DropoutArgs& args, const DropoutState& state)
+      : args_(args), state_(state) {}
 
   FASTCONV_DEVICE bool enabled() const { return args_.enabled; }
-  FASTCONV_DEVICE float scale() const { return scale_; }
+  FASTCONV_DEVICE float scale() const { return state_.scale; }
 
   // Of `kVector` values from `element` on of the block's output, which are channels from `channel`
   // on of an image. Vectors begin at multiples of 4.
@@ -74,21 +89,26 @@ class DropoutMask {
     for (int i = 0; i < kVector; ++i) {
       if (i % 4 == 0) words = Counter(static_cast<uint64_t>(first + i) / 4);
       const int which = kVector == 1 ? static_cast<int>(first % 4) : i % 4;
-      keep[i] = (words.word[which] & ((1u << kMantissaBits<T>)-1)) >= threshold_;
+      keep[i] = (words.word[which] & ((1u << kMantissaBits<T>)-1)) >= state_.threshold;
     }
+  }
+
+  // As stock does it, which stores what comes before the dropout.
+  template <int kVector>
+  FASTCONV_DEVICE void Drop(const bool (&keep)[kVector], float (&v)[kVector]) const {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kVector; ++i) v[i] = keep[i] ? Rounded<T>(v[i]) * scale() : 0;
   }
 
  private:
   FASTCONV_DEVICE PhiloxWords Counter(uint64_t counter) const {
     return Philox({{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
-                    mix_.word[2], mix_.word[3]}},
-                  mix_.word[0], mix_.word[1]);
+                    state_.mix.word[2], state_.mix.word[3]}},
+                  state_.mix.word[0], state_.mix.word[1]);
   }
 
   const DropoutArgs& args_;
-  PhiloxWords mix_ = {};
-  uint32_t threshold_ = 0;
-  float scale_ = 1;
+  const DropoutState state_;
 };
 
 }  // namespace fastconv::cuda

@@ -32,12 +32,16 @@ struct ImageConv3x3 {
   static constexpr int kFilterRows = 3 * kCellValues;
   static constexpr int kSlotBytes = Cells::kBytes + kFilterRows * kFilterPitch;
   static constexpr bool kStatistics = kResult == Conv3x3Result::kMapAndStatistics;
+  static constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
   // As many as registers allow.
   static constexpr int kMinBlocks = kPrecision == Precision::kFull ? 2
                                     : kElement == 4 || kStatistics ? 3
                                                                    : 4;
   using Statistics = TileStatistics<T, Sums, kOutputs>;
-  static constexpr int kSharedBytes = kSlotBytes + (kStatistics ? Statistics::kSharedBytes : 0);
+  static constexpr int kSharedBytes =
+      kSlotBytes + (kStatistics ? Statistics::kSharedBytes
+                    : kPooled   ? static_cast<int>(sizeof(DropoutState))
+                                : 0);
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     ImageConv3x3 thread(args);
@@ -63,6 +67,9 @@ struct ImageConv3x3 {
     Tile next = Load(first);
     Cells::ClearLastPixels(cells_);
     StoreFilter();
+    if constexpr (kPooled) {
+      if (ThreadIndex() == 0) Dropout() = DropoutStateOf<T>(args_.dropout);
+    }
     for (int index = first; index < args_.tiles; index += step) {
       SyncThreads();  // nobody needs the tile before
       pixels_.Store(cells_);
@@ -74,11 +81,18 @@ struct ImageConv3x3 {
       if constexpr (kStatistics) {
         statistics_.StoreMap(args_, sums_, tile, first_output_, index == first);
       } else {
-        constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
-        sums_.template Store<kPooled, /*kAnyOutputs=*/false>(
-            args_, {tile.image, tile.row + warp_row_, tile.column}, first_output_);
+        const Tile of_warp = {tile.image, tile.row + warp_row_, tile.column};
+        if constexpr (kPooled) {
+          sums_.StorePooledMap(args_, of_warp, first_output_, Dropout());
+        } else {
+          sums_.template StoreMap</*kAnyOutputs=*/false>(args_, of_warp, first_output_);
+        }
       }
     }
+  }
+
+  FASTCONV_DEVICE DropoutState& Dropout() const {
+    return *reinterpret_cast<DropoutState*>(cells_ + kSlotBytes);
   }
 
   FASTCONV_DEVICE Tile Load(int index) {

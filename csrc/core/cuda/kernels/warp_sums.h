@@ -5,10 +5,11 @@
 
 #include <cstdint>
 
-#include "core/cuda/kernels/codes.h"
+#include "core/cuda/kernels/dropout.h"
 #include "core/cuda/kernels/pooled_cell.h"
 #include "core/cuda/kernels/quad.h"
 #include "core/cuda/kernels/stage.h"
+#include "core/cuda/kernels/store_cell.h"
 #include "core/cuda/kernels/tensor_product.h"
 #include "core/cuda/kernels/tile.h"
 #include "core/cuda/kernels/tile_load.h"
@@ -25,6 +26,7 @@ struct Conv3x3Args {
   uint8_t* code;      // pooled
   float* statistics;  // [block.x][kStatisticsValues][outputs]
   ActivationArgs activation;
+  DropoutArgs dropout;  // pooled
   int height, width, channels;
   int out_height, out_width, outputs;  // before pooling
   int pad_h, pad_w;                    // before the map
@@ -98,27 +100,29 @@ class WarpSums {
 
   // Rows from (image, row) on, the tile's columns from `column` on, channels from `output` on.
   // kAnyOutputs: channels need not come in whole runs of eight.
-  template <bool kPooled, bool kAnyOutputs>
-  FASTCONV_DEVICE void Store(const Conv3x3Args& args, const Tile& at, int output) const {
-    if constexpr (kPooled) {
-      output += LaneIndex() % 4 * 8;
-      float bias[8];
-      LoadBias(args, output, bias);
-      const int column = at.column + Pixel(LaneIndex() / 4);
-      FASTCONV_UNROLL
-      for (int i = 0; i < kRows; i += 2) {
-        StorePooled(args, at.image, (at.row + i) / 2, column / 2, output, bias, i);
+  template <bool kAnyOutputs>
+  FASTCONV_DEVICE void StoreMap(const Conv3x3Args& args, const Tile& at, int output) const {
+    const int count = args.outputs - output - LaneIndex() % 4 * 8;
+    ForEachPixel(args, at, output, [&](int64_t offset, const float(&v)[8]) {
+      T* y = static_cast<T*>(args.y) + offset;
+      if (kAnyOutputs && args.outputs % 8 != 0) {
+        StoreFirst(v, count, y);
+      } else {
+        StoreValues(v, y);
       }
-    } else {
-      const int count = args.outputs - output - LaneIndex() % 4 * 8;
-      ForEachPixel(args, at, output, [&](int64_t offset, const float(&v)[8]) {
-        T* y = static_cast<T*>(args.y) + offset;
-        if (kAnyOutputs && args.outputs % 8 != 0) {
-          StoreFirst(v, count, y);
-        } else {
-          StoreValues(v, y);
-        }
-      });
+    });
+  }
+
+  // Likewise, cells of 2x2 pixels.
+  FASTCONV_DEVICE void StorePooledMap(const Conv3x3Args& args, const Tile& at, int output,
+                                      const DropoutState& dropout) const {
+    output += LaneIndex() % 4 * 8;
+    float bias[8];
+    LoadBias(args, output, bias);
+    const int column = at.column + Pixel(LaneIndex() / 4);
+    FASTCONV_UNROLL
+    for (int i = 0; i < kRows; i += 2) {
+      StoreCells(args, {at.image, (at.row + i) / 2, column / 2}, output, bias, dropout, i);
     }
   }
 
@@ -181,8 +185,9 @@ class WarpSums {
 
   // Rows i and i + 1 of the warp. The neighbours of a pixel on the right are on its left for half
   // of the threads.
-  FASTCONV_DEVICE void StorePooled(const Conv3x3Args& args, int64_t image, int row, int column,
-                                   int output, const float (&bias)[8], int i) const {
+  FASTCONV_DEVICE void StoreCells(const Conv3x3Args& args, const Tile& at, int output,
+                                  const float (&bias)[8], const DropoutState& dropout,
+                                  int i) const {
     const bool odd = Pixel(LaneIndex() / 4) % 2 != 0;
     PooledCell<8> cell(0);
     FASTCONV_UNROLL
@@ -197,13 +202,11 @@ class WarpSums {
       }
     }
     const int height = args.out_height / 2, width = args.out_width / 2;
-    if (output >= args.outputs || row >= height || column >= width) return;
-    const int64_t at = ((image * height + row) * width + column) * args.outputs + output;
-    int code[8];
-    FASTCONV_UNROLL
-    for (int c = 0; c < 8; ++c) code[c] = CodeOf(false, cell.position[c], cell.maximum[c] > 0);
-    StoreValues(cell.maximum, static_cast<T*>(args.y) + at);
-    StoreCodes(false, code, args.code, at);
+    if (output >= args.outputs || at.row >= height || at.column >= width) return;
+    const int64_t pixel = (at.image * height + at.row) * width + at.column;
+    StoreCell(cell, DropoutMask<T>(args.dropout, dropout),
+              {pixel * args.outputs + output, at.image, args.outputs, output},
+              /*wide_codes=*/false, static_cast<T*>(args.y), args.code);
   }
 
   float sum_[kRows][kNTiles][4];
