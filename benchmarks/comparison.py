@@ -26,14 +26,14 @@ RATIOS = (
 )
 
 
-def measure(options, make_step, torch_step, steps_per_execution=None):
+def measure(options, make_step, torch_step, steps_per_execution=1):
     """Times all variants of every setting.
 
     Args:
         options: the command line's.
         make_step: `systems.training_step` or `systems.prediction_step`.
         torch_step: name of the function of `benchmarks.torch_systems` that makes PyTorch's step.
-        steps_per_execution: int, also times training with groups of so many steps.
+        steps_per_execution: int, above 1 also times training with groups of so many steps.
 
     Returns:
         Dict of `torch`, PyTorch's version or why it is absent, `steps_per_execution`, and the
@@ -53,7 +53,7 @@ def measure(options, make_step, torch_step, steps_per_execution=None):
             )
         grouped = (
             systems.grouped_variants(system, size, steps_per_execution)
-            if steps_per_execution
+            if steps_per_execution > 1
             else {}
         )
         seconds = harness.interleave(
@@ -140,7 +140,7 @@ def markdown(results):
         f"\n\n{groups} steps in a call, times of one: grouped is Keras's "
         f"`steps_per_execution={groups}`, which runs a program per step; one program is the same "
         "with `fastconv.fuse_steps`."
-        if groups
+        if groups > 1
         else ""
     )
     return (

@@ -21,8 +21,8 @@ def _add_options(parser):
         "--steps-per-execution",
         type=command.count,
         metavar="N",
-        help="also time groups of N steps (default: 20 on a GPU, none on a CPU, where the program "
-        "of the stock model takes N times as long to compile)",
+        help="above 1 also time groups of N steps (default: 20 on a GPU; 1 on a CPU, where the "
+        "program of the stock model takes N times as long to compile)",
     )
 
 
@@ -34,7 +34,7 @@ PART = command.Part(
     ),
     markdown=comparison.markdown,
     plot=lambda results, path: plots.speed_ups(results, path, "training step"),
-    defaults={"cpu": {}, "gpu": {"steps_per_execution": 20}},
+    defaults={"cpu": {"steps_per_execution": 1}, "gpu": {"steps_per_execution": 20}},
     add_options=_add_options,
 )
 

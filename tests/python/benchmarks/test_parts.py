@@ -87,6 +87,9 @@ def test_groups_of_steps_are_timed_per_step(results, monkeypatch):
     calls["fastconv, one program"]()
     assert [int(model.optimizer.iterations) for model in models] == [0, 0, 3]
 
+    found, _ = results("train_step", "--systems", "catsdogs", "--steps-per-execution", 1)
+    assert list(found["systems"][0]["seconds_per_step"]) == ["stock plain"]
+
 
 def test_layers_are_those_of_the_system(results):
     found, text = results(
