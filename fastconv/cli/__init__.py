@@ -29,7 +29,7 @@ def main(arguments=None):
         finally:
             _flush_output()
     except KeyboardInterrupt as interrupt:
-        print(f"\nfastconv: interrupted, {interrupt or 'no results written'}", file=sys.stderr)
+        print(f"\nfastconv: interrupted, {str(interrupt) or 'no results written'}", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:  # `head`, say, has seen enough
         return _OUTPUT_CLOSED
