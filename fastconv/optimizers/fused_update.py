@@ -9,18 +9,7 @@ _TYPES = (tf.float32, tf.float64)
 
 
 class FusedUpdate:
-    """Mixin, to stand before a Keras optimizer: the same updates in one pass over memory.
-
-    Keras's update of a weight is a chain of element-wise operations, and TensorFlow runs each of
-    them over the whole weight. Here one native op does the step, rounded as Keras's operations
-    round it, and writes weight and slots in place; within XLA too. All else is Keras's own: slots,
-    configuration, schedules, clipping, weight decay, moving averages of weights, loss scaling and
-    gradient accumulation.
-
-    Keras's separate operations still run for weights that are neither float32 nor float64, for
-    weights on other devices than the CPU, for gradients that are `tf.IndexedSlices`, and with more
-    than one replica of a `tf.distribute` strategy.
-    """
+    """Mixin, to stand before a Keras optimizer: the updates of `fastconv.optimizers`."""
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates a weight and its slots.

@@ -11,7 +11,7 @@ _register = keras.saving.register_keras_serializable(package="fastconv")
 
 @_register
 class SGD(FusedUpdate, keras.optimizers.SGD):
-    """`keras.optimizers.SGD` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.SGD`, which updates a weight in one pass."""
 
     def _rule(self, rate, index):
         if self.momentum == 0:
@@ -22,7 +22,7 @@ class SGD(FusedUpdate, keras.optimizers.SGD):
 
 @_register
 class RMSprop(FusedUpdate, keras.optimizers.RMSprop):
-    """`keras.optimizers.RMSprop` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.RMSprop`, which updates a weight in one pass."""
 
     def _rule(self, rate, index):
         name, slots = "rmsprop", [self._velocities[index]]
@@ -53,17 +53,17 @@ class _AdamRule(FusedUpdate):
 
 @_register
 class Adam(_AdamRule, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adam`, which updates a weight in one pass."""
 
 
 @_register
 class AdamW(_AdamRule, keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.AdamW`, which updates a weight in one pass."""
 
 
 @_register
 class Adamax(FusedUpdate, keras.optimizers.Adamax):
-    """`keras.optimizers.Adamax` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adamax`, which updates a weight in one pass."""
 
     def _rule(self, rate, index):
         step = ops.cast(self.iterations + 1, rate.dtype)
@@ -74,7 +74,7 @@ class Adamax(FusedUpdate, keras.optimizers.Adamax):
 
 @_register
 class Nadam(FusedUpdate, keras.optimizers.Nadam):
-    """`keras.optimizers.Nadam` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.Nadam`, which updates a weight in one pass."""
 
     def _rule(self, rate, index):
         dtype = rate.dtype
@@ -91,7 +91,7 @@ class Nadam(FusedUpdate, keras.optimizers.Nadam):
 
 @_register
 class Adagrad(FusedUpdate, keras.optimizers.Adagrad):
-    """`keras.optimizers.Adagrad` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adagrad`, which updates a weight in one pass."""
 
     def _rule(self, rate, index):
         return "adagrad", [self._accumulators[index]], [rate, self.epsilon]
@@ -99,7 +99,7 @@ class Adagrad(FusedUpdate, keras.optimizers.Adagrad):
 
 @_register
 class Adadelta(FusedUpdate, keras.optimizers.Adadelta):
-    """`keras.optimizers.Adadelta` with fused updates; see `FusedUpdate`."""
+    """`keras.optimizers.Adadelta`, which updates a weight in one pass."""
 
     def _rule(self, rate, index):
         slots = [self._accumulated_grads[index], self._accumulated_delta_vars[index]]
