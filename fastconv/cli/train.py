@@ -34,7 +34,7 @@ def add_parser(commands):
 def _run(options):
     from fastconv import train
 
-    training_options.check(options, "SYSTEM and --data DIR", options.system and options.data)
+    training_options.check(options, {"SYSTEM": options.system, "--data DIR": options.data})
     settings = training_options.settings(options)
     settings |= {name: getattr(options, name) for name in ("system", "variant", "grayscale")}
     if options.resume is not None:

@@ -97,20 +97,21 @@ def settings(options):
     return {name: getattr(options, name) for name in _SETTINGS}
 
 
-def check(options, needed, needed_are_there):
+def check(options, needed):
     """Checks that the options are those of a new run or of one to resume.
 
     Args:
         options: parsed options.
-        needed: string, what a new run cannot do without, for the message.
-        needed_are_there: bool, whether all of it was given.
+        needed: dict from what a new run cannot do without, as the help names it, to its value.
 
     Raises:
         InputError: something is missing, or `--output` names a second folder.
     """
-    if options.resume is None and not needed_are_there:
+    missing = [name for name, value in needed.items() if value is None]
+    if options.resume is None and missing:
         raise InputError(
-            f"A new run needs {needed}; --resume RUN continues an old one. Received: neither"
+            f"A new run needs {' and '.join(needed)}; --resume RUN continues an old one. "
+            f"Received: no {' and no '.join(missing)}"
         )
     if options.resume is not None and options.output is not None:
         raise InputError(

@@ -42,7 +42,7 @@ def add_parser(commands):
 def _run(options):
     from fastconv import train
 
-    training_options.check(options, "--data DIR", options.data)
+    training_options.check(options, {"--data DIR": options.data})
     settings = training_options.settings(options)
     for name in ("weights", "fine_tune_epochs", "fine_tune_learning_rate"):
         settings[name] = getattr(options, name)

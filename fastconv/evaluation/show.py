@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from fastconv import plots
+from fastconv.errors import InputError
 from fastconv.evaluation import figures
 from fastconv.evaluation.activations import activation_maps, first_filters
 from fastconv.evaluation.classifier import Classifier
@@ -39,8 +40,8 @@ def show(
         The files, in the order named above.
 
     Raises:
-        InputError: The model or the image cannot be used, there is no layer of the name, or a file
-            cannot be written.
+        InputError: The model or the image cannot be used, there is no layer of the name,
+            `max_maps` is less than 1, or a file cannot be written.
 
     Example:
 
@@ -55,6 +56,8 @@ def show(
     maps-4-fused_conv2d...-activation.png
     maps-5-fused_conv2d...-pooling.png
     """
+    if max_maps < 1:
+        raise InputError(f"`max_maps` must be at least 1. Received: max_maps={max_maps}")
     classifier = Classifier(model)
     (pixels,) = classifier.load_images([image])
     stages = activation_maps(classifier.model, pixels, layers)

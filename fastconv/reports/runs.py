@@ -11,9 +11,10 @@ from typing import Any
 
 from fastconv.errors import InputError, reason
 from fastconv.train import Run
-from fastconv.train.run import METRICS
+from fastconv.train.run import METRICS, check_fields
 
 _EVALUATION_FILE = "evaluation.json"
+_NEEDED_EVALUATION = {"accuracy", "images", "split", "per_class", "class_names", "confusion"}
 # What the page is made of; other settings are listed as they are.
 _NEEDED = {
     "config.json": {
@@ -67,11 +68,11 @@ class ReportedRun:
         """Returns `evaluation.json`, None where the run was not evaluated.
 
         Raises:
-            InputError: The file is damaged.
+            InputError: The file is damaged, or of another version of fastconv.
         """
         path = self.folder / _EVALUATION_FILE
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            evaluation = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -79,6 +80,8 @@ class ReportedRun:
                 f"The evaluation is damaged ({reason(error)}): repeat it with `fastconv evaluate`. "
                 f"Received: {path}"
             ) from error
+        check_fields(path, evaluation, _NEEDED_EVALUATION)
+        return evaluation
 
 
 def read_runs(folders: Sequence[str | os.PathLike]) -> list[ReportedRun]:
@@ -124,10 +127,5 @@ def _read_run(path, label):
     history = {name: [row[name] for row in rows] for name in rows[0]}
     result = run.result
     for (name, needed), held in zip(_NEEDED.items(), (config, result, history), strict=True):
-        missing = sorted(needed.difference(held))
-        if missing:
-            raise InputError(
-                f"The run's {name} has no {', '.join(missing)}: another version of fastconv may "
-                f"have written it. Received: {path}"
-            )
+        check_fields(path / name, held, needed)
     return ReportedRun(path, label, config, result, history)

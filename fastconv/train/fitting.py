@@ -25,7 +25,7 @@ from fastconv.train.callbacks import Callbacks, Recorder
 from fastconv.train.curves import draw_run
 from fastconv.train.interruption import Interruption
 from fastconv.train.resume_point import ResumePoint
-from fastconv.train.run import METRICS, Run, best_row
+from fastconv.train.run import METRICS, Run, best_row, check_fields
 from fastconv.train.settings import Settings
 
 
@@ -79,6 +79,7 @@ def go_on(run: Run, given: dict) -> Run:
     config = run.config
     if run.finished:
         raise InputError(f"The run has finished: nothing is left to resume. Received: {run.path}")
+    check_fields(run.path / "config.json", config, {*settings.FIELDS, "fingerprint"})
     chosen = settings.from_config(config)
     different = settings.differences(chosen, given)
     if different:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import pathlib
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -77,11 +80,7 @@ class Run:
     @property
     def history(self) -> list[dict]:
         """`history.csv`: one row per epoch, numbers as numbers."""
-        with (self.path / "history.csv").open(encoding="utf-8", newline="") as file:
-            return [
-                {name: value if name == "phase" else _number(value) for name, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        return self._read("history.csv", _parse_history)
 
     def load_model(self) -> tuple[keras.Model, ModelDescription]:
         """Returns the model after its best epoch, and its description."""
@@ -111,15 +110,15 @@ class Run:
         with written_aside(self.path / name) as aside:
             aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
-    def _read(self, name: str) -> dict:
+    def _read(self, name: str, parse: Callable[[str], Any] = json.loads) -> Any:
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return parse((self.path / name).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(
                 f"The folder holds no readable {name}: give one that `fastconv train` or `fastconv "
                 f"transfer` wrote ({reason(error)}). Received: {self.path}"
             ) from error
-        except ValueError as error:
+        except (ValueError, csv.Error) as error:
             raise InputError(f"{name} is damaged ({error}). Received: {self.path}") from error
 
 
@@ -137,6 +136,32 @@ def best_row(rows: list[dict], monitor: str) -> dict:
         return float("inf") if value != value else value  # a loss that is not a number
 
     return min(rows, key=badness)
+
+
+def check_fields(file: pathlib.Path, held: Iterable[str], needed: Iterable[str]) -> None:
+    """Checks that a file of a run holds what will be read of it.
+
+    Args:
+        file: `config.json`, say, of a run folder.
+        held: Names of what it holds.
+        needed: Names of what it must hold.
+
+    Raises:
+        InputError: Something is missing.
+    """
+    missing = sorted(set(needed).difference(held))
+    if missing:
+        raise InputError(
+            f"The run's {file.name} has no {', '.join(missing)}: another version of fastconv may "
+            f"have written it. Received: {file.parent}"
+        )
+
+
+def _parse_history(text: str) -> list[dict]:
+    return [
+        {name: value if name == "phase" else _number(value) for name, value in row.items()}
+        for row in csv.DictReader(io.StringIO(text), restval="")
+    ]
 
 
 def _number(text: str) -> int | float:

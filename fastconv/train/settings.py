@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import os
 import pathlib
 from collections.abc import Sequence
@@ -88,7 +89,7 @@ class Settings:
         return tuple(phase for phase in phases if phase.epochs)
 
 
-_FIELDS = dataclasses.fields(Settings)
+FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
 
 
 def resolve(system: str, data: str | os.PathLike, **options) -> Settings:
@@ -137,7 +138,7 @@ def resolve(system: str, data: str | os.PathLike, **options) -> Settings:
 
 def from_config(config: dict) -> Settings:
     """Returns the settings that a run's `config.json` holds among other things."""
-    return _normal(Settings(**{field.name: config[field.name] for field in _FIELDS}))
+    return _normal(Settings(**{name: config[name] for name in FIELDS}))
 
 
 def differences(settings: Settings, given: dict) -> dict[str, tuple]:
@@ -184,23 +185,31 @@ def _checked(settings: Settings) -> Settings:
         *(("patience", 0), ("seed", 0)),
     ):
         value = getattr(settings, name)
-        if value is not None and value < least:
-            raise InputError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        if value is not None and not (isinstance(value, numbers.Integral) and value >= least):
+            raise InputError(
+                f"`{name}` must be an integer of at least {least}. Received: {name}={value!r}"
+            )
     for name in ("learning_rate", "fine_tune_learning_rate"):
         value = getattr(settings, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"`{name}` must be a positive number. Received: {name}={value}")
-    if not 0 <= settings.validation_split < 1:
+        if value is not None and not (_is_number(value) and 0 < value < float("inf")):
+            raise InputError(f"`{name}` must be a positive number. Received: {name}={value!r}")
+    if not (_is_number(settings.validation_split) and 0 <= settings.validation_split < 1):
         raise InputError(
-            "`validation_split` must be at least 0 and less than 1. "
-            f"Received: validation_split={settings.validation_split}"
+            "`validation_split` must be a number of at least 0 and less than 1. "
+            f"Received: validation_split={settings.validation_split!r}"
         )
     size = settings.image_size
-    if size is not None and (len(size) != 2 or min(size) < 1):
+    if size is not None and not (
+        len(size) == 2 and all(isinstance(side, numbers.Integral) and side > 0 for side in size)
+    ):
         raise InputError(
             f"`image_size` must be one or two positive integers. Received: image_size={size}"
         )
     return settings
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real)
 
 
 def _check_choice(name, value, choices):

@@ -49,6 +49,12 @@ def test_an_unknown_layer_is_refused_with_those_that_there_are(model, tmp_path):
     assert list(model.parent.iterdir()) == [model]
 
 
+def test_pictures_without_maps_are_refused(model, tmp_path):
+    image = write_color(tmp_path / "red.png", "red")
+    with pytest.raises(InputError, match=r"`max_maps` must be at least 1\. Received: max_maps=0$"):
+        show(model, image, max_maps=0)
+
+
 def test_an_unreadable_image_is_named(model, tmp_path):
     image = tmp_path / "cat.png"
     image.write_text("no image")

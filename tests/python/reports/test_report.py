@@ -277,6 +277,15 @@ def _empty(path):
     (path / "history.csv").write_text(f"{header}\n")
 
 
+def _damaged_history(path):
+    history = path / "history.csv"
+    history.write_text(history.read_text()[:-30])
+
+
+def _other_evaluation(path):
+    (path / "evaluation.json").write_text('{"accuracy": 0.5}')
+
+
 def _of_another_version(path):
     result = json.loads((path / "result.json").read_text())
     del result["best"]
@@ -289,9 +298,10 @@ def _of_another_version(path):
         (_unfinished, "--resume"),
         (_damaged, "damaged"),
         (_empty, "no epochs"),
+        (_damaged_history, "history.csv is damaged"),
         (_of_another_version, "result.json has no best: another version"),
+        (_other_evaluation, "evaluation.json has no class_names, .*: another version"),
     ],
-    ids=["unfinished", "damaged evaluation", "no epochs", "another version"],
 )
 def test_a_run_that_cannot_be_reported_is_refused(tmp_path, damage, word):
     run = write_run(tmp_path / "run", tmp_path / "gone", model=False)

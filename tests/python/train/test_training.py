@@ -224,8 +224,9 @@ def test_a_full_disk_ends_in_one_line_and_can_be_resumed(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], ["SYSTEM and --data DIR", "--resume RUN"]),
-        (["cifar10"], ["SYSTEM and --data DIR"]),
+        ([], ["SYSTEM and --data DIR", "--resume RUN", ": no SYSTEM and no --data DIR"]),
+        (["cifar10"], ["SYSTEM and --data DIR", "Received: no --data DIR"]),
+        (["--data", "photos"], ["SYSTEM and --data DIR", "Received: no SYSTEM"]),
         (["cifar10", "--data", "nowhere"], ["does not exist", "nowhere"]),
         (["vgg16", "--data", "photos"], ["invalid choice", "vgg16"]),
         (["cifar10", "--data", "photos", "--variant", "v1"], ["`variant`", "v1"]),
@@ -269,9 +270,13 @@ def test_a_truncated_image_is_named(tmp_path, capsys):
     [
         ({"system": "lenet"}, "no such system"),
         ({"system": "vgg16"}, "fastconv transfer"),
-        ({"batch_size": 0}, "`batch_size` must be at least 1"),
-        ({"patience": -1}, "`patience` must be at least 0"),
+        ({"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
+        ({"patience": -1}, "`patience` must be an integer of at least 0"),
+        ({"epochs": 2.5}, "`epochs` must be an integer of at least 1"),
+        ({"learning_rate": "fast"}, "`learning_rate` must be a positive number"),
+        ({"validation_split": "0.1"}, "`validation_split` must be a number"),
         ({"image_size": (0, 8)}, "`image_size`"),
+        ({"image_size": 28.5}, "`image_size`"),
         ({"classes": "ant,bee"}, "`classes` must be a list"),
         ({"backend": "torch"}, "`backend`"),
     ],
@@ -285,3 +290,10 @@ def test_bad_arguments_of_the_function(data, tmp_path, options, message):
 def test_a_damaged_configuration_is_refused(tmp_path, capsys):
     (tmp_path / "config.json").write_text(json.dumps({"system": "cifar10"})[:-4])
     assert "config.json is damaged" in refusal(capsys, "train", "--resume", tmp_path)
+
+
+def test_a_configuration_of_another_version_is_refused(tmp_path, capsys):
+    (tmp_path / "config.json").write_text(json.dumps({"system": "cifar10"}))
+    line = refusal(capsys, "train", "--resume", tmp_path)
+    assert "config.json has no augment, backend" in line
+    assert line.endswith(f"Received: {tmp_path}")
