@@ -137,24 +137,6 @@ def test_an_interrupt_ends_the_command(capsys, monkeypatch):
     assert capsys.readouterr().err == "\nfastconv: interrupted, no results written\n"
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "line"),
-    [
-        ("KeyboardInterrupt", 130, "fastconv: interrupted, no results written"),
-        ("ImportError('no such library')", 2, "fastconv: error: no such library"),
-    ],
-)
-def test_what_ends_the_import_of_tensorflow_takes_one_line(tmp_path, error, code, line):
-    (tmp_path / "tensorflow.py").write_text(f"raise {error}")
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    result = run("info", cwd=tmp_path, PYTHONPATH=path)
-    assert (result.returncode, result.stderr.strip()) == (code, line)
-
-
-def test_an_environment_variable_without_meaning_ends_the_installed_command(tmp_path):
-    assert_refused(run("info", cwd=tmp_path, FASTCONV_MAX_ISA="sse"), "FASTCONV_MAX_ISA", ": sse")
-
-
 def test_a_broken_image_is_named(tmp_path, capsys):
     data = write_dataset(tmp_path / "photos")
     broken = data / "test" / "cat" / "0.png"
