@@ -50,6 +50,7 @@ def test_other_colour_modes_become_rgb(tmp_path, mode):
 def test_hidden_and_foreign_files_are_left_out(tmp_path):
     root = write_dataset(tmp_path)
     write_image(root / "train" / "cat" / ".hidden.png", seed=1)
+    (root / "train" / "cat" / "folder.png").mkdir()
     write_image(root / "train" / ".cache" / "0.png", seed=1)
     (root / "train" / "cat" / "notes.txt").write_text("not an image")
     (root / "SOURCE.md").write_text("not a split")

@@ -38,17 +38,18 @@ def test_images_are_turned_as_exif_says(tmp_path, orientation):
 
 def test_large_jpegs_are_reduced_as_whole_ones(tmp_path):
     path = tmp_path / "photo.jpg"
-    noise = np.random.default_rng(0).normal(0, 4, (200, 320, 3))
+    noise = np.random.default_rng(0).normal(0, 40, (200, 320, 3))
     smooth = Image.fromarray(gradient(5, 8)).resize((320, 200), Image.Resampling.BICUBIC)
-    pixels = np.clip(4.0 * np.asarray(smooth) + noise, 0, 255).astype("uint8")
+    pixels = np.clip(64 + 2.0 * np.asarray(smooth) + noise, 0, 255).astype("uint8")
     Image.fromarray(pixels).save(path, quality=95)
     with Image.open(path) as image:
         whole = image.convert("RGB").resize((32, 20), Image.Resampling.BILINEAR)
     reduced = load_image(path, (20, 32)).astype(int)
     difference = np.abs(reduced - np.asarray(whole))
-    # The decoder averages 2x2 or more pixels where resizing would weigh them by distance.
-    assert difference.mean() < 1
-    assert difference.max() < 12
+    # The decoder averages 2x2 pixels where resizing would weigh them by distance: 0.25 in the mean.
+    # To the result's own size it would average 4x4: 0.55.
+    assert difference.mean() < 0.4
+    assert difference.max() < 5
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])

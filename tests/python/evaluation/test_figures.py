@@ -58,6 +58,9 @@ def test_samples_are_green_when_right_and_red_when_wrong(images):
     assert (right.get_title(), right.title.get_color()) == ("cat (cat)", plots.GREEN)
     assert (wrong.get_title(), wrong.title.get_color()) == ("dog (cat)", plots.RED)
     assert empty.get_title() == ""
+    assert [axes.axison for axes in (right, wrong, empty)] == [False, True, False]
+    frame = {spine.get_edgecolor()[:3] for spine in wrong.spines.values()}
+    assert frame == {mpl.colors.to_rgb(plots.RED)}
     np.testing.assert_array_equal(wrong.images[0].get_array(), images[1])
     assert {_rgb(plots.GREEN), _rgb(plots.RED)} <= _colors(figure)
 
