@@ -6,6 +6,7 @@ import sys
 from fastconv.cli import demo, evaluate, info, predict, prepare, report, show, train, transfer
 from fastconv.cli.arguments import USAGE_ERROR, Parser, print_error
 from fastconv.errors import InputError
+from fastconv.version import __version__
 
 _COMMANDS = (demo, prepare, train, transfer, evaluate, predict, show, report, info)
 _INTERRUPTED = 130
@@ -54,6 +55,7 @@ def _parser():
         description="Faster training of Keras CNNs.",
         epilog="example: fastconv demo --data photos --epochs 20",
     )
+    parser.add_argument("--version", action="version", version=f"fastconv {__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)

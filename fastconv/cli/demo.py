@@ -1,7 +1,5 @@
 """`fastconv demo`."""
 
-import argparse
-
 from fastconv import demo
 from fastconv.cli.arguments import not_negative, positive
 
@@ -15,23 +13,39 @@ def add_parser(commands):
         "in fastconv's, then prints a table and writes it and the learning curves to a folder.",
         epilog="example: fastconv demo --data photos --epochs 20, where photos holds "
         "train/<class>/ and test/<class>/ folders of images",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="folder with train/<class>/ and test/<class>/ images; without it, a synthetic data "
-        "set that fastconv draws",
-    )
-    parser.add_argument("--epochs", type=positive, default=10, metavar="N", help="epochs")
-    parser.add_argument(
-        "--batch-size", type=positive, default=256, metavar="N", help="images per training step"
+        help="folder with train/<class>/ and test/<class>/ images (default: a synthetic data set "
+        "that fastconv draws)",
     )
     parser.add_argument(
-        "--output", default="fastconv-demo", metavar="DIR", help="folder to write the results to"
+        "--epochs",
+        type=positive,
+        default=10,
+        metavar="N",
+        help="epochs of each of the two (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="start of all random numbers"
+        "--batch-size",
+        type=positive,
+        default=256,
+        metavar="N",
+        help="images per training step (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        default="fastconv-demo",
+        metavar="DIR",
+        help="folder to write the results to (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="start of all random numbers (default: %(default)s)",
     )
     parser.set_defaults(run=_run)
 

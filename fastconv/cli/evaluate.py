@@ -20,7 +20,7 @@ def add_parser(commands):
         "--split",
         choices=("test", "train"),
         default="test",
-        help="which split to evaluate on (default: test)",
+        help="which split to evaluate on (default: %(default)s)",
     )
     parser.add_argument(
         "--classes",
@@ -36,14 +36,14 @@ def add_parser(commands):
         type=positive,
         default=32,
         metavar="N",
-        help="images per step (default: 32)",
+        help="images per step (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",
         type=not_negative,
         default=0,
         metavar="N",
-        help="start of the random choice of the 20 images (default: 0)",
+        help="start of the random choice of the 20 images (default: %(default)s)",
     )
     parser.set_defaults(run=_run)
 

@@ -22,7 +22,7 @@ def add_parser(commands):
         type=positive,
         default=1,
         metavar="K",
-        help="how many of the most probable classes to print (default: 1)",
+        help="how many of the most probable classes to print (default: %(default)s)",
     )
     parser.add_argument(
         "--recursive", action="store_true", help="take the images of folders within, too"

@@ -1,7 +1,5 @@
 """`fastconv prepare`."""
 
-import argparse
-
 from fastconv.cli.arguments import not_negative, number
 
 
@@ -15,7 +13,6 @@ def add_parser(commands):
         "the source stays as it is. Run it again to complete what an interrupt left undone.",
         epilog="example: fastconv prepare food-101/images food-101-split --train-list "
         "food-101/meta/train.json --test-list food-101/meta/test.json",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE", help="folder that holds <class>/ with images")
     parser.add_argument("output", metavar="OUTPUT", help="folder to make")
@@ -32,7 +29,11 @@ def add_parser(commands):
     )
     parser.add_argument("--test-list", metavar="FILE", help="the same of the test images")
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="start of the random choice"
+        "--seed",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="start of the random choice (default: %(default)s)",
     )
     parser.add_argument("--copy", action="store_true", help="copy the images instead of linking")
     parser.set_defaults(run=_run)

@@ -26,7 +26,7 @@ def add_parser(commands):
         type=positive,
         default=64,
         metavar="N",
-        help="activation maps to draw in one picture (default: 64)",
+        help="activation maps to draw in one picture (default: %(default)s)",
     )
     parser.add_argument(
         "--output",

@@ -1,6 +1,6 @@
 """Images to train on: folders of the user's own, or a small data set that fastconv draws itself."""
 
-from fastconv.data.augmentation import Augmentation
+from fastconv.data.augmentation import Augmentation, Variations
 from fastconv.data.dataset import ImageDataset, Split
 from fastconv.data.folders import load_folders, write_folders
 from fastconv.data.idx import IdxImage
@@ -32,6 +32,7 @@ __all__ = [
     "ImageSplit",
     "Preparation",
     "Split",
+    "Variations",
     "draw_synthetic",
     "list_image_files",
     "list_images",

@@ -227,7 +227,7 @@ def list_undivided(directory: str | os.PathLike) -> FilesByClass:
     return _choose(root, _WHOLE, listers[_WHOLE]())
 
 
-def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[pathlib.Path]:
+def list_image_files(folder: str | os.PathLike, recursive: bool = False) -> list[pathlib.Path]:
     """Returns the image files of a folder in alphabetical order.
 
     Files without an image's extension are left out, and hidden files and folders.
@@ -238,7 +238,14 @@ def list_image_files(folder: pathlib.Path, recursive: bool = False) -> list[path
 
     Returns:
         List of paths.
+
+    Example:
+
+    >>> from fastconv.data import list_image_files
+    >>> [file.name for file in list_image_files("photos/test/cat")]
+    ['0.png', '1.png', '2.png', '3.png']
     """
+    folder = pathlib.Path(folder)
     return [
         entry
         for entry in sorted(folder.rglob("*") if recursive else folder.iterdir())

@@ -56,6 +56,12 @@ class System:
             images of the test split. Defaults to `None`.
         phases: tuple of `Phase`, of transfer learning; `learning_rate` and `epochs` are those of a
             training without phases. Defaults to `()`.
+
+    Example:
+
+    >>> system = fastconv.models.SYSTEMS["cifar10"]
+    >>> system.batch_size, system.learning_rate, system.epochs
+    (256, 0.001, 100)
     """
 
     name: str

@@ -30,6 +30,14 @@ class Run:
 
     Args:
         path: The folder.
+
+    Example:
+
+    >>> from fastconv.train import Run
+    >>> run = Run("runs/cifar10")
+    >>> model, description = run.load_model()
+    >>> description.class_names
+    ('cat', 'dog', 'horse')
     """
 
     path: pathlib.Path

@@ -37,7 +37,14 @@ def test_help_has_an_example(capsys):
     assert len(commands) == 9
     for command in commands:
         assert call(command, "--help") == 0
-        assert re.search(rf"example: .*fastconv {command}\b", capsys.readouterr().out)
+        text = capsys.readouterr().out
+        assert re.search(rf"example: .*fastconv {command}\b", text)
+        assert not re.search(r"default: (None|False)", text)
+
+
+def test_the_version_is_printed(capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"fastconv {fastconv.__version__}\n"
 
 
 def test_demo_prints_progress_and_the_table(demo):

@@ -17,6 +17,7 @@ from fastconv.data import ImagePipeline, list_images
 from fastconv.errors import InputError
 from fastconv.models import SYSTEMS
 from fastconv.train import Run, builds, train
+from fastconv.train.run import best_row
 
 COLUMNS = [
     *("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"),
@@ -99,6 +100,19 @@ def test_history_and_result_fit_together(run):
     )
     assert result["wall_seconds"] > sum(row["seconds"] for row in rows)
     assert (result["epochs"], result["stopped"]) == (3, "all epochs")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "best"),
+    [
+        ("val_loss", (float("nan"), 2.0, 1.0, 1.0), 2),
+        ("val_accuracy", (0.1, 0.4, 0.4, 0.2), 1),
+        ("val_accuracy", (0.1, float("nan"), 0.4), 2),
+    ],
+)
+def test_the_best_epoch_is_the_first_of_equal_ones_and_has_a_number(monitor, values, best):
+    rows = [{monitor: value} for value in values]
+    assert best_row(rows, monitor) is rows[best]
 
 
 def test_the_model_is_that_of_the_best_epoch(run, data):
