@@ -79,16 +79,33 @@ Status Launch(Block grid, int shared_bytes, Stream stream, const typename Kernel
 
 #else
 
-// Of an H200, whose multiprocessors are so few here that blocks take several tiles each.
-inline int MaxSharedBytes() { return 227 << 10; }
+// So few that blocks take several tiles each.
 inline int Multiprocessors() { return 2; }
 // Tests set it to choose kernels.
 inline int emulated_capability = 80;
 inline int ComputeCapability() { return emulated_capability; }
+// CUDA C++ Programming Guide, "Compute Capabilities": what a multiprocessor has, less 1 KB that the
+// system takes of each block.
+inline int MaxSharedBytes() {
+  switch (emulated_capability) {
+    case 80:
+      return 163 << 10;
+    case 90:
+      return 227 << 10;
+    default:
+      return 99 << 10;
+  }
+}
 
 template <class Kernel>
 Status Launch(Block grid, int shared_bytes, Stream, const typename Kernel::Args& args) {
-  emulation::RunGrid(grid, Kernel::kThreads, shared_bytes, [&args] { Kernel::Run(args); });
+  static_assert(Kernel::kThreads <= 1024, "a block of that size");
+  constexpr int kMaxGridY = 0xFFFF;
+  if (shared_bytes > MaxSharedBytes() || grid.y > kMaxGridY) {
+    return Status(StatusCode::kInternal, "A CUDA kernel cannot be started: invalid argument");
+  }
+  emulation::RunGrid(grid, Kernel::kThreads, shared_bytes, {&args, sizeof(args)},
+                     [&args] { Kernel::Run(args); });
   return Status();
 }
 

@@ -86,6 +86,12 @@ constexpr Mode kModes[] = {
     {"float16", DataType::kFloat16, cuda::FloatPrecision::kFloat32},
 };
 
+// Of GPUs with the least shared memory.
+constexpr Mode kSmallModes[] = {
+    {"float32_86", DataType::kFloat32, cuda::FloatPrecision::kFloat32, 86},
+    {"float16_86", DataType::kFloat16, cuda::FloatPrecision::kFloat32, 86},
+};
+
 constexpr Mode kWarpgroupModes[] = {
     {"bfloat16", DataType::kBFloat16, cuda::FloatPrecision::kFloat32, 90},
     {"float16", DataType::kFloat16, cuda::FloatPrecision::kFloat32, 90},
@@ -250,6 +256,16 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DTest,
                                             ::testing::ValuesIn(kModes)),
                          ParamName);
 
+// What takes the most shared memory elsewhere.
+constexpr const char* kSmallProblems[] = {
+    "x=1x5x6x128 filter=3x3x128 padding=same bias act=relu",
+    "x=1x5x6x3 filter=3x3x128 padding=same bias act=relu",
+};
+INSTANTIATE_TEST_SUITE_P(SmallSharedMemory, CudaConv2DTest,
+                         ::testing::Combine(::testing::ValuesIn(kSmallProblems),
+                                            ::testing::ValuesIn(kSmallModes)),
+                         ParamName);
+
 // Blocks have several tiles, parts of tiles and channels are missing.
 constexpr const char* kStatisticsProblems[] = {
     "x=5x12x8x32 filter=3x3x32 padding=same bias statistics",
@@ -310,9 +326,18 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DStatisticsTest,
                                             ::testing::ValuesIn(kModes)),
                          ParamName);
 
+INSTANTIATE_TEST_SUITE_P(SmallSharedMemory, CudaConv2DStatisticsTest,
+                         ::testing::Combine(::testing::Values(kStatisticsProblems[1]),
+                                            ::testing::ValuesIn(kSmallModes)),
+                         ParamName);
+
 INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DFilterTest,
                          ::testing::Combine(::testing::ValuesIn(kProblems),
                                             ::testing::ValuesIn(kModes)),
+                         ParamName);
+INSTANTIATE_TEST_SUITE_P(SmallSharedMemory, CudaConv2DFilterTest,
+                         ::testing::Combine(::testing::ValuesIn(kSmallProblems),
+                                            ::testing::ValuesIn(kSmallModes)),
                          ParamName);
 INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DTest,
                          ::testing::Combine(::testing::ValuesIn(kWarpgroupProblems),

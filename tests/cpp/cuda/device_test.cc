@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "cases.h"
 #include "core/cuda/kernels/tensor_product.h"
 #include "core/cuda/launch.h"
 #include "element_types.h"
@@ -88,6 +89,24 @@ TEST(CudaDeviceTest, BarrierBringsSharedMemory) {
 void Shuffle(float* values) {
   const auto mine = static_cast<float>(cuda::ThreadIndex());
   values[cuda::BlockIndex().x * 64 + cuda::ThreadIndex()] = cuda::ShuffleXor(mine, 5);
+}
+
+void DoNothing(float*) {}
+
+TEST(CudaDeviceTest, RefusesMoreSharedMemoryThanGpusHave) {
+  const auto launch = [](int capability, int shared_bytes) {
+    UseCapability(capability);
+    const Status status =
+        cuda::Launch<TestKernel<DoNothing>>({1, 1}, shared_bytes, nullptr, {nullptr});
+    UseCapability(80);
+    return status.ok();
+  };
+  EXPECT_TRUE(launch(86, 99 << 10));
+  EXPECT_FALSE(launch(86, (99 << 10) + 16));
+  EXPECT_TRUE(launch(80, 163 << 10));
+  EXPECT_FALSE(launch(80, (163 << 10) + 16));
+  EXPECT_TRUE(launch(90, 227 << 10));
+  EXPECT_FALSE(launch(90, (227 << 10) + 16));
 }
 
 TEST(CudaDeviceTest, ShuffleExchangesLanes) {

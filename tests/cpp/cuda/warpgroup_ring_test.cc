@@ -23,14 +23,25 @@ enum class Mistake {
   kNoWaitForRelease,
   kReleaseTooEarly,
   kNoBeginProducts,
+  kChangedBegunSums,
   kChangedSums,
   kProductsLeft,
   kNoFence,
   kNoSync,
+  kPartOfWarpSyncs,
+  kSyncsDisagree,
+  kNoSuchSync,
   kStoreLeft,
   kStagingReused,
   kMisalignedBox,
+  kOverBarrier,
+  kMisalignedOperand,
+  kBeyondRow,
   kNoBarrierFence,
+  kFenceOfAnother,
+  kBarrierTwice,
+  kNoArrivals,
+  kTooManyBytes,
 };
 
 struct RingArgs {
@@ -48,9 +59,13 @@ void Produce(const RingArgs& args, const Area& area) {
     if (args.mistake != Mistake::kNoWaitForRelease) {
       cuda::WaitPhase(&area.barrier[1], round % 2 ^ 1);
     }
-    cuda::ArriveExpecting(&area.barrier[0], kRingBytes);
+    cuda::ArriveExpecting(&area.barrier[0],
+                          args.mistake == Mistake::kTooManyBytes ? 1 << 20 : kRingBytes);
     unsigned char* to = area.data;
     if (args.mistake == Mistake::kMisalignedBox) to += 8;
+    if (args.mistake == Mistake::kOverBarrier) {
+      to = reinterpret_cast<unsigned char*>(area.barrier + 2) - kRingBytes;
+    }
     cuda::LoadBulk(to, args.rows + round * kRingBytes, kRingBytes, &area.barrier[0]);
   }
 }
@@ -66,7 +81,10 @@ void Consume(const RingArgs& args, const Area& area) {
     for (float& sum : d[0]) sum = 0;
     if (!is(Mistake::kNoWaitForCopy)) cuda::WaitPhase(&area.barrier[0], round % 2);
     if (!is(Mistake::kNoBeginProducts)) cuda::BeginProducts(d);
-    const cuda::Operand rows = cuda::RowsOperand<64>(area.data);
+    if (is(Mistake::kChangedBegunSums)) d[0][5] += 1;
+    const cuda::Operand rows =
+        cuda::RowsOperand<64>(area.data + (is(Mistake::kMisalignedOperand) ? 8 : 0)) +
+        (is(Mistake::kBeyondRow) ? 16 : 0);
     for (int byte = 0; byte < 64; byte += 32) {
       cuda::MultiplyAddAsync<96>(BFloat16(), rows + byte, rows + byte, d[0]);
     }
@@ -80,7 +98,9 @@ void Consume(const RingArgs& args, const Area& area) {
     }
     // Staged by all, stored by one.
     if (thread == 0 && !is(Mistake::kStagingReused)) cuda::WaitForStoreReads();
-    cuda::SyncGroup(1, kWarpgroup);
+    if (is(Mistake::kPartOfWarpSyncs) && thread % 32 >= 16) return;
+    cuda::SyncGroup(is(Mistake::kNoSuchSync) ? 16 : 1,
+                    is(Mistake::kSyncsDisagree) && thread >= 64 ? 2 * kWarpgroup : kWarpgroup);
     float sum = 0;
     for (float value : d[0]) sum += value;
     cuda::Bits<16> bits;
@@ -98,10 +118,15 @@ void Consume(const RingArgs& args, const Area& area) {
 
 void RunRing(const RingArgs& args) {
   const Area area = SharedArea();
+  const auto is = [&](Mistake mistake) { return args.mistake == mistake; };
   if (cuda::ThreadIndex() == 0) {
     cuda::Initialize(&area.barrier[0], 1);
-    cuda::Initialize(&area.barrier[1], 4);
-    if (args.mistake != Mistake::kNoBarrierFence) cuda::FenceBarriers();
+    cuda::Initialize(&area.barrier[is(Mistake::kBarrierTwice) ? 0 : 1],
+                     is(Mistake::kNoArrivals) ? 0 : 4);
+  }
+  if (is(Mistake::kFenceOfAnother)) cuda::SyncThreads();
+  if (cuda::ThreadIndex() == (is(Mistake::kFenceOfAnother) ? 1 : 0)) {
+    if (!is(Mistake::kNoBarrierFence)) cuda::FenceBarriers();
   }
   cuda::SyncThreads();
   if (cuda::WarpIndex() < 4) {
@@ -160,21 +185,65 @@ INSTANTIATE_TEST_SUITE_P(
         std::make_tuple(Mistake::kNoWaitForRelease, "NoWaitForRelease", "more arrivals"),
         std::make_tuple(Mistake::kReleaseTooEarly, "ReleaseTooEarly", "has not released"),
         std::make_tuple(Mistake::kNoBeginProducts, "NoBeginProducts", "known to be in registers"),
-        std::make_tuple(Mistake::kChangedSums, "ChangedSums", "changes sums"),
+        std::make_tuple(Mistake::kChangedBegunSums, "ChangedBegunSums", "between BeginProducts"),
+        std::make_tuple(Mistake::kChangedSums, "ChangedSums", "changes sums of products"),
         std::make_tuple(Mistake::kProductsLeft, "ProductsLeft", "with products under way"),
         std::make_tuple(Mistake::kNoFence, "NoFence", "without a fence"),
         std::make_tuple(Mistake::kNoSync, "NoSync", "no barrier between"),
+        std::make_tuple(Mistake::kPartOfWarpSyncs, "PartOfWarpSyncs", "do not come"),
+        std::make_tuple(Mistake::kSyncsDisagree, "SyncsDisagree", "disagree"),
+        std::make_tuple(Mistake::kNoSuchSync, "NoSuchSync", "no such barrier"),
         std::make_tuple(Mistake::kStoreLeft, "StoreLeft", "have read shared memory"),
         std::make_tuple(Mistake::kStagingReused, "StagingReused", "being read"),
         std::make_tuple(Mistake::kMisalignedBox, "Misaligned", "misaligned"),
-        std::make_tuple(Mistake::kNoBarrierFence, "NoBarrierFence", "no fence follows")),
+        std::make_tuple(Mistake::kOverBarrier, "OverBarrier", "writes over a barrier"),
+        std::make_tuple(Mistake::kMisalignedOperand, "MisalignedOperand", "misaligned"),
+        std::make_tuple(Mistake::kBeyondRow, "BeyondRow", "beyond the end of its rows"),
+        std::make_tuple(Mistake::kNoBarrierFence, "NoBarrierFence", "no fence follows"),
+        std::make_tuple(Mistake::kFenceOfAnother, "FenceOfAnother", "no fence follows"),
+        std::make_tuple(Mistake::kBarrierTwice, "BarrierTwice", "initialised twice"),
+        std::make_tuple(Mistake::kNoArrivals, "NoArrivals", "so many arrivals"),
+        std::make_tuple(Mistake::kTooManyBytes, "TooManyBytes", "so many bytes")),
     [](const auto& info) { return std::string(std::get<1>(info.param)); });
 
 struct NoArgs {};
+
+// The second warp copies what all have written. The others fence before it copies, as it happens in
+// an even block, but no barrier sees to that.
+void FenceAfterSync(const NoArgs&) {
+  alignas(16) static uint8_t copy[16 * kWarpgroup];
+  const Area area = SharedArea();
+  InitializeBarriers(area, 1);
+  cuda::Store<16>(area.data + 16 * cuda::ThreadIndex(), {});
+  cuda::SyncGroup(1, kWarpgroup);
+  cuda::FenceBulkCopies();
+  if (cuda::ThreadIndex() == cuda::kWarpSize) cuda::StoreBulk(copy, area.data, sizeof(copy));
+}
+
+TEST(CudaWarpgroupDeathTest, NoticesFenceAfterSync) {
+  using Kernel = TestKernel<NoArgs, FenceAfterSync, kWarpgroup>;
+  EXPECT_DEATH(cuda::Launch<Kernel>({1, 1}, kSharedBytes, nullptr, {}).ok(), "without a fence");
+}
+
 void RaiseWithoutLowering(const NoArgs&) { cuda::RaiseRegisters<232>(); }
 
-TEST(CudaWarpgroupDeathTest, NoticesTooManyRegisters) {
+// Of 3 * 168 registers, 2 * 232 leave 40. That the register file has more is no help: the block was
+// not given it.
+void RaiseBeyondReleased(const NoArgs&) {
+  if (cuda::WarpIndex() < 4) {
+    cuda::LowerRegisters<48>();
+  } else {
+    cuda::RaiseRegisters<232>();
+  }
+}
+void LowerToMore(const NoArgs&) { cuda::LowerRegisters<176>(); }
+void RaiseToFewer(const NoArgs&) { cuda::RaiseRegisters<40>(); }
+
+TEST(CudaWarpgroupDeathTest, NoticesWrongRegisters) {
   EXPECT_DEATH((RunKernel<NoArgs, RaiseWithoutLowering, 3 * kWarpgroup>({})), "do not come");
+  EXPECT_DEATH((RunKernel<NoArgs, RaiseBeyondReleased, 3 * kWarpgroup>({})), "do not come");
+  EXPECT_DEATH((RunKernel<NoArgs, LowerToMore, 3 * kWarpgroup>({})), "lowers registers to more");
+  EXPECT_DEATH((RunKernel<NoArgs, RaiseToFewer, 3 * kWarpgroup>({})), "raises them to fewer");
 }
 
 }  // namespace

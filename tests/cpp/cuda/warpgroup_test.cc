@@ -36,6 +36,11 @@ void CopyBox(const BoxArgs& args) {
   }
 }
 
+void CopyBoxByCopiedMap(const BoxArgs& args) {
+  const BoxArgs copied = args;
+  CopyBox(copied);
+}
+
 // Every element of a box that hangs over all borders of its tensor, where the layout puts it.
 template <int kRowBytes>
 void CheckBox() {
@@ -80,6 +85,18 @@ void CheckBox() {
 TEST(CudaBulkCopyTest, BoxesOfPermutedRows) {
   CheckBox<128>();
   CheckBox<64>();
+}
+
+TEST(CudaBulkCopyDeathTest, NoticesMapThatIsNoParameter) {
+  alignas(16) static uint8_t memory[1024], copies[2 * 256];
+  BoxArgs args = {};
+  ASSERT_TRUE(
+      cuda::Encode({DataType::kBFloat16, memory, {64, 2, 2, 2}, {128, 256, 512}, {64, 2, 1, 1}},
+                   &args.map)
+          .ok());
+  args.bytes = 256;
+  args.copies = copies;
+  EXPECT_DEATH((RunKernel<BoxArgs, CopyBoxByCopiedMap>(args)), "not a parameter");
 }
 
 TEST(CudaBulkCopyTest, RefusesTensorsThatTheDriverWould) {
@@ -199,7 +216,7 @@ void MultiplyTransposed(const ProductArgs& args) {
   cuda::WaitPhase(&area.barrier[0], 0);
   float d[1][kColumns / 2] = {};
   cuda::BeginProducts(d);
-  const cuda::Operand a = cuda::ColumnsOperand(area.data + args.first_row * kUnit, 0);
+  const cuda::Operand a = cuda::ColumnsOperand(area.data + args.first_row * kUnit);
   const cuda::Operand b = cuda::ColumnsOperand(area.data + args.b_offset, args.b_distance);
   cuda::MultiplyAddTransposedAsync<kColumns>(T(), a, b, d[0]);
   cuda::CommitProducts();
@@ -239,6 +256,56 @@ void CheckTransposedProduct(DataType type) {
       ASSERT_EQ(d[i], expected) << "row " << row << ", column " << column;
     }
   }
+}
+
+// What the products' registers hold while they are under way, and afterwards.
+void ReadSumsEarly(const ProductArgs& args) {
+  const Area area = SharedArea();
+  InitializeBarriers(area, 1);
+  for (int i = 16 * cuda::ThreadIndex(); i < 96 * 64; i += 16 * kWarpgroup) {
+    cuda::Store<16>(area.data + i, {});
+  }
+  cuda::FenceBulkCopies();
+  cuda::SyncThreads();
+  float d[1][48] = {};
+  cuda::BeginProducts(d);
+  const cuda::Operand rows = cuda::RowsOperand<64>(area.data);
+  cuda::MultiplyAddAsync<96>(BFloat16(), rows, rows, d[0]);
+  cuda::CommitProducts();
+  if (cuda::ThreadIndex() == 0) args.d[0] = d[0][0];
+  cuda::WaitForProducts<0>(d);
+  if (cuda::ThreadIndex() == 0) args.d[1] = d[0][0];
+}
+
+TEST(CudaWarpgroupTest, SumsAreUndefinedUntilProductsAreDone) {
+  float sums[] = {5, 5};
+  ProductArgs args = {};
+  args.d = sums;
+  RunKernel<ProductArgs, ReadSumsEarly>(args);
+  EXPECT_TRUE(std::isnan(sums[0]));
+  EXPECT_EQ(sums[1], 0);
+}
+
+// Parts of a transposed operand begin alike in the permutation of rows, and with whole rows.
+void MultiplyPartsApart(const ProductArgs& args) {
+  const Area area = SharedArea();
+  InitializeBarriers(area, 1);
+  float d[1][96] = {};
+  cuda::BeginProducts(d);
+  const cuda::Operand a = cuda::ColumnsOperand(area.data) + args.first_byte;
+  const cuda::Operand b = cuda::ColumnsOperand(area.data + 4096, args.b_distance);
+  cuda::MultiplyAddTransposedAsync<192>(BFloat16(), a, b, d[0]);
+}
+
+TEST(CudaWarpgroupDeathTest, NoticesPartsOfTransposedOperands) {
+  ProductArgs args = {};
+  args.b_distance = 4096 + 128;
+  EXPECT_DEATH((RunKernel<ProductArgs, MultiplyPartsApart>(args)), "permuted differently");
+  args.b_distance = 4096 + 8;
+  EXPECT_DEATH((RunKernel<ProductArgs, MultiplyPartsApart>(args)), "no such distance");
+  args.b_distance = 4096;
+  args.first_byte = 16;
+  EXPECT_DEATH((RunKernel<ProductArgs, MultiplyPartsApart>(args)), "whole rows");
 }
 
 TEST(CudaWarpgroupTest, TransposedProducts) {

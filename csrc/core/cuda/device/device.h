@@ -8,6 +8,9 @@
 //   int ThreadIndex(), LaneIndex(), WarpIndex()
 //   int ThreadIndexAgain()                  the same, but what is computed from it is not kept in
 //                                           registers over the rounds of a loop
+//   int UniformWarpIndex()                  WarpIndex(), of which the compiler knows that the
+//                                           warp's threads agree: they branch together, and what
+//                                           they compute from it takes uniform registers
 //   unsigned char* SharedMemory()           of the launch's size, aligned to 128 bytes
 //   uint32_t SharedAddress(p)               of p inside it, in the GPU's window of shared memory
 //   void SyncThreads(), SyncWarp()
@@ -16,7 +19,8 @@
 //   uint16_t RoundToBFloat16(v), RoundToFloat16(v), float FromFloat16(bits)
 //   Tensor cores and asynchronous copies: see matrix.h.
 //
-// Calls of SyncWarp, ShuffleXor and those of matrix.h are for all lanes of a warp together.
+// Calls of UniformWarpIndex, SyncWarp, ShuffleXor and those of matrix.h are for all lanes of a warp
+// together.
 #ifndef FASTCONV_CORE_CUDA_DEVICE_DEVICE_H_
 #define FASTCONV_CORE_CUDA_DEVICE_DEVICE_H_
 

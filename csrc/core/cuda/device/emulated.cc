@@ -71,9 +71,10 @@ struct Gathering {
 // The block that runs.
 class BlockRun {
  public:
-  void Run(const Thread& first, int threads, int shared_bytes,
+  void Run(const Thread& first, int threads, int shared_bytes, const Parameters& parameters,
            const std::function<void()>& kernel) {
     kernel_ = &kernel;
+    parameters_ = parameters;
     shared_bytes_ = shared_bytes;
     barrier_ = {};
     warps_.assign(threads / kWarpSize, {});
@@ -105,6 +106,7 @@ class BlockRun {
   Fiber& fiber() { return *current_; }
   unsigned char* shared() const { return shared_begin_; }
   int shared_bytes() const { return shared_bytes_; }
+  const Parameters& parameters() const { return parameters_; }
   bool odd() const { return odd_; }
   Meeting& barrier() { return barrier_; }
   int threads() const { return static_cast<int>(warps_.size()) * kWarpSize; }
@@ -177,6 +179,7 @@ class BlockRun {
   }
 
   const std::function<void()>* kernel_ = nullptr;
+  Parameters parameters_ = {};
   jmp_buf scheduler_;
   std::vector<Fiber> fibers_;
   Fiber* current_ = nullptr;
@@ -206,11 +209,12 @@ void BlockRun::Main() {
 
 }  // namespace
 
-void RunGrid(Block grid, int threads, int shared_bytes, const std::function<void()>& kernel) {
+void RunGrid(Block grid, int threads, int shared_bytes, const Parameters& parameters,
+             const std::function<void()>& kernel) {
   if (threads % kWarpSize != 0) Fail("a block must be made of whole warps");
   for (int y = 0; y < grid.y; ++y) {
     for (int x = 0; x < grid.x; ++x) {
-      Running().Run({0, {x, y}, grid}, threads, shared_bytes, kernel);
+      Running().Run({0, {x, y}, grid}, threads, shared_bytes, parameters, kernel);
     }
   }
 }
@@ -271,6 +275,15 @@ void RequireShared(const void* p, int bytes) {
   const auto* first = static_cast<const unsigned char*>(p);
   if (first < run.shared() || first + bytes > run.shared() + run.shared_bytes()) {
     Fail("not in the shared memory");
+  }
+}
+
+void RequireParameter(const void* p, size_t bytes) {
+  const Parameters& parameters = Running().parameters();
+  const auto* begin = static_cast<const unsigned char*>(parameters.begin);
+  const auto* first = static_cast<const unsigned char*>(p);
+  if (first < begin || first + bytes > begin + parameters.bytes) {
+    Fail("not a parameter of the kernel, but a copy");
   }
 }
 

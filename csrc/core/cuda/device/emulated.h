@@ -20,8 +20,15 @@
 namespace fastconv::cuda {
 namespace emulation {
 
+// What a kernel is passed.
+struct Parameters {
+  const void* begin;
+  size_t bytes;
+};
+
 // Runs `kernel` in every thread of the grid.
-void RunGrid(Block grid, int threads, int shared_bytes, const std::function<void()>& kernel);
+void RunGrid(Block grid, int threads, int shared_bytes, const Parameters& parameters,
+             const std::function<void()>& kernel);
 
 struct Thread {
   int index;
@@ -48,7 +55,8 @@ void Defer(std::function<void()> work);
 
 [[noreturn]] void Fail(const char* what);
 void RequireAligned(const void* p, int bytes);
-void RequireShared(const void* p, int bytes);  // inside the block's shared memory
+void RequireShared(const void* p, int bytes);        // inside the block's shared memory
+void RequireParameter(const void* p, size_t bytes);  // part of what the kernel is passed
 
 // Of the GPU's window of shared memory.
 uint32_t SharedAddress(const void* p);
@@ -75,6 +83,10 @@ inline uint32_t SharedAddress(const void* p) { return emulation::SharedAddress(p
 inline void SyncThreads() { emulation::SyncThreads(); }
 inline void SyncWarp() {
   emulation::WithWarp([](void* const*) {}, nullptr);
+}
+inline int UniformWarpIndex() {
+  SyncWarp();
+  return WarpIndex();
 }
 
 template <int kBytes>

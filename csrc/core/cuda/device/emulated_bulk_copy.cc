@@ -15,11 +15,14 @@ bool watching_races = false;
 
 namespace {
 
+constexpr int kMaxCount = (1 << 20) - 1;  // of a barrier's arrivals, and of its bytes
+constexpr int kNamedBarriers = 16;
+
 struct BarrierState {
   int arrivals, pending;
   int64_t expected_bytes = 0;
   int phase = 0;
-  int initialiser;
+  int thread, initialiser;  // who initialised it, and its warp
   uint32_t initialised;
   bool fenced = false;
   RaceDetector::Clock arrived{}, over{};  // of the phase under way; of those that are over
@@ -42,7 +45,7 @@ struct Stores {
 
 // A barrier of some warps.
 struct NamedBarrier {
-  int waiting = 0;
+  int threads = 0, waiting = 0;
   uint64_t round = 0;
   uint32_t warps = 0;
 };
@@ -87,6 +90,7 @@ void ArriveAt(Barrier* barrier, int bytes) {
   BarrierState& state = StateOf(barrier);
   if (--state.pending < 0) Fail("more arrivals at a barrier than it counts");
   state.expected_bytes += bytes;
+  if (bytes < 0 || state.expected_bytes > kMaxCount) Fail("a barrier does not count so many bytes");
   Races().Release(WarpIndex(), &state.arrived);
   EndPhaseIfComplete(&state);
 }
@@ -110,6 +114,12 @@ void StartLoad(void* to, int bytes, Barrier* barrier, std::function<void()> copy
   } else {
     Defer(std::move(perform));
   }
+}
+
+void RequireParts(const void* to, const void* from, int bytes) {
+  RequireAligned(to, 16);
+  RequireAligned(from, 16);
+  if (bytes <= 0 || bytes % 16 != 0) Fail("a bulk copy of a part of 16 bytes");
 }
 
 void Perform(Store* store) {
@@ -190,17 +200,23 @@ void WatchShared(const void* p, int bytes, Access access) {
 void Initialize(Barrier* barrier, int arrivals) {
   using namespace emulation;  // NOLINT
   RequireAligned(barrier, sizeof(Barrier));
-  RequireShared(barrier, sizeof(Barrier));
+  const int at = SharedOffset(barrier, sizeof(Barrier));
+  if (arrivals < 1 || arrivals > kMaxCount) Fail("a barrier does not count so many arrivals");
+  if (State().barriers.count(barrier) > 0) Fail("a barrier is initialised twice");
   WatchRaces();
+  Races().Reserve(at, sizeof(Barrier));
   BarrierState state;
   state.arrivals = state.pending = arrivals;
+  state.thread = ThreadIndex();
   state.initialiser = WarpIndex();
   state.initialised = Races().Now(WarpIndex());
   State().barriers[barrier] = state;
 }
 
 void FenceBarriers() {
-  for (auto& [barrier, state] : emulation::State().barriers) state.fenced = true;
+  for (auto& [barrier, state] : emulation::State().barriers) {
+    if (state.thread == ThreadIndex()) state.fenced = true;
+  }
 }
 
 void Arrive(Barrier* barrier) { emulation::ArriveAt(barrier, 0); }
@@ -217,13 +233,12 @@ void WaitPhase(Barrier* barrier, int parity) {
 }
 
 void LoadBulk(void* to, const void* from, int bytes, Barrier* barrier) {
-  emulation::RequireAligned(to, 16);
-  emulation::RequireAligned(from, 16);
-  if (bytes % 16 != 0) emulation::Fail("a bulk copy of a part of 16 bytes");
+  emulation::RequireParts(to, from, bytes);
   emulation::StartLoad(to, bytes, barrier, [=] { std::memcpy(to, from, bytes); });
 }
 
 void LoadTile(void* to, const TensorMap& map, const TilePosition& at, Barrier* barrier) {
+  emulation::RequireParameter(&map, sizeof(map));
   const TileDescription& tile = map.tile;
   const int size = static_cast<int>(SizeOf(tile.dtype));
   const int row_bytes = tile.box[0] * size;
@@ -259,9 +274,7 @@ void LoadTile(void* to, const TensorMap& map, const TilePosition& at, Barrier* b
 }
 
 void StoreBulk(void* to, const void* from, int bytes) {
-  emulation::RequireAligned(to, 16);
-  emulation::RequireAligned(from, 16);
-  if (bytes % 16 != 0) emulation::Fail("a bulk copy of a part of 16 bytes");
+  emulation::RequireParts(to, from, bytes);
   const int operation = emulation::Races().BeginReads(WarpIndex());
   emulation::Races().ReadAsync(operation, emulation::SharedOffset(from, bytes), bytes);
   emulation::Store store = {static_cast<unsigned char*>(to),
@@ -283,8 +296,19 @@ void FenceBulkCopies() {
   emulation::WithWarp([](void* const*) { emulation::Races().Fence(WarpIndex()); }, nullptr);
 }
 
+void PrefetchMap(const TensorMap& map) { emulation::RequireParameter(&map, sizeof(map)); }
+
+// Hardware counts warps, not threads: the lanes of each come together.
 void SyncGroup(int id, int threads) {
+  if (id < 1 || id >= emulation::kNamedBarriers || threads <= 0 || threads % kWarpSize != 0) {
+    emulation::Fail("no such barrier of warps");
+  }
+  SyncWarp();
   emulation::NamedBarrier& barrier = emulation::State().named[id];
+  if (barrier.waiting > 0 && barrier.threads != threads) {
+    emulation::Fail("warps disagree on how many meet at a barrier");
+  }
+  barrier.threads = threads;
   barrier.warps |= 1u << WarpIndex();
   if (++barrier.waiting < threads) {
     const uint64_t round = barrier.round;

@@ -17,7 +17,7 @@ void WaitPhase(Barrier* barrier, int parity);
 
 void LoadBulk(void* to, const void* from, int bytes, Barrier* barrier);
 void LoadTile(void* to, const TensorMap& map, const TilePosition& at, Barrier* barrier);
-inline void PrefetchMap(const TensorMap&) {}
+void PrefetchMap(const TensorMap& map);
 void StoreBulk(void* to, const void* from, int bytes);
 void CommitStores();
 void WaitForStoreReads();

@@ -7,7 +7,7 @@
 namespace fastconv::cuda::emulation {
 namespace {
 
-constexpr int kPieceBytes = 16;
+constexpr int kPieceBytes = 16, kWordBytes = 8;
 constexpr uint32_t kUnderWay = UINT32_MAX;
 
 }  // namespace
@@ -16,11 +16,22 @@ void RaceDetector::Start(int warps, int shared_bytes) {
   if (warps > kMaxWarps) Fail("more warps than races are watched of");
   clocks_.assign(warps, Clock{});
   for (int warp = 0; warp < warps; ++warp) clocks_[warp][warp] = 1;
-  fenced_.assign(warps, 0);
+  fences_.assign(warps, {});
   operations_.clear();
   Piece untouched;
   for (LastRead& read : untouched.reads) read.operation = -1;
   pieces_.assign((shared_bytes + kPieceBytes - 1) / kPieceBytes, untouched);
+  reserved_.assign((shared_bytes + kWordBytes - 1) / kWordBytes, false);
+}
+
+void RaceDetector::Reserve(int at, int bytes) {
+  for (int i = at / kWordBytes; i <= (at + bytes - 1) / kWordBytes; ++i) reserved_[i] = true;
+}
+
+void RaceDetector::CheckReserved(int at, int bytes) const {
+  for (int i = at / kWordBytes; i <= (at + bytes - 1) / kWordBytes; ++i) {
+    if (reserved_[i]) Fail("writes over a barrier");
+  }
 }
 
 void RaceDetector::Release(int warp, Clock* clock) {
@@ -58,6 +69,7 @@ void RaceDetector::Read(int warp, int at, int bytes) {
 }
 
 void RaceDetector::Write(int warp, int at, int bytes) {
+  CheckReserved(at, bytes);
   ForPieces(at, bytes, [&](Piece* piece) {
     CheckWritten(warp, *piece, /*async=*/false);
     CheckReads(warp, *piece);
@@ -67,7 +79,7 @@ void RaceDetector::Write(int warp, int at, int bytes) {
   });
 }
 
-void RaceDetector::Fence(int warp) { fenced_[warp] = clocks_[warp][warp]++; }
+void RaceDetector::Fence(int warp) { fences_[warp].push_back(clocks_[warp][warp]++); }
 
 int RaceDetector::BeginReads(int warp) {
   operations_.push_back({warp, kUnderWay, {}});
@@ -89,6 +101,7 @@ void RaceDetector::EndReads(int operation) {
 int RaceDetector::BeginWrites(int warp) { return BeginReads(warp); }
 
 void RaceDetector::WriteAsync(int operation, int at, int bytes) {
+  CheckReserved(at, bytes);
   const int warp = operations_[operation].warp;
   ForPieces(at, bytes, [&](Piece* piece) {
     CheckWritten(warp, *piece, /*async=*/true);
@@ -115,9 +128,16 @@ void RaceDetector::CheckWritten(int warp, const Piece& piece, bool async) const 
   if (piece.writer != warp && !Knows(warp, piece.writer, piece.written)) {
     Fail("uses shared memory that another warp writes, with no barrier between");
   }
-  if (async && fenced_[piece.writer] < piece.written) {
+  if (async && !IsFenced(warp, piece)) {
     Fail("asynchronous use of shared memory written without a fence");
   }
+}
+
+// The writer's first fence after its write comes before what the warp does now.
+bool RaceDetector::IsFenced(int warp, const Piece& piece) const {
+  const std::vector<uint32_t>& fences = fences_[piece.writer];
+  const auto fence = std::lower_bound(fences.begin(), fences.end(), piece.written);
+  return fence != fences.end() && (piece.writer == warp || Knows(warp, piece.writer, *fence));
 }
 
 void RaceDetector::CheckReads(int warp, const Piece& piece) const {

@@ -17,6 +17,8 @@ class RaceDetector {
 
   // Accesses to the shared memory are watched in pieces of 16 bytes.
   void Start(int warps, int shared_bytes);
+  // Nobody may write there: barriers, of whose bits the emulation keeps none.
+  void Reserve(int at, int bytes);
 
   // What a warp has done so far comes before what another does after it acquires `clock`.
   void Release(int warp, Clock* clock);
@@ -28,7 +30,8 @@ class RaceDetector {
 
   void Read(int warp, int at, int bytes);
   void Write(int warp, int at, int bytes);
-  // Makes the warp's writes known to asynchronous operations.
+  // Makes the warp's writes known to asynchronous operations that come after it: the warp's own,
+  // and those of warps that know of the fence.
   void Fence(int warp);
 
   // Operations that read: from Begin to End.
@@ -59,13 +62,16 @@ class RaceDetector {
 
   template <class Body>
   void ForPieces(int at, int bytes, const Body& body);
+  void CheckReserved(int at, int bytes) const;
+  bool IsFenced(int warp, const Piece& piece) const;
   void CheckWritten(int warp, const Piece& piece, bool async) const;
   void CheckReads(int warp, const Piece& piece) const;
 
-  std::vector<Clock> clocks_;     // of a warp: what it knows of each
-  std::vector<uint32_t> fenced_;  // of a warp: its last fence
+  std::vector<Clock> clocks_;                  // of a warp: what it knows of each
+  std::vector<std::vector<uint32_t>> fences_;  // of a warp: the times of its own
   std::vector<Operation> operations_;
   std::vector<Piece> pieces_;
+  std::vector<bool> reserved_;  // of each kWordBytes
 };
 
 }  // namespace fastconv::cuda::emulation

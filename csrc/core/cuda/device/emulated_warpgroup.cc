@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <unordered_map>
 #include <vector>
 
 #include "core/cuda/device/emulated_block.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kRows = 64, kDepthBytes = 32, kMaxColumns = 256;
 constexpr int kRegisterFile = 64 << 10;
+constexpr int kNextAlignment = 1024;  // after which the permutation of rows repeats
 
 struct Product {
   uint64_t a, b;
@@ -26,17 +28,24 @@ struct Group {
   int reads[4] = {};  // operations, one per warp
 };
 
+// Sums of a thread, as they were when it called BeginProducts.
+struct Begun {
+  const float* begin = nullptr;
+  std::vector<float> values;
+};
+
 struct Warpgroup {
-  bool begun = false;  // BeginProducts came after the last change of sums
+  Begun begun[kWarpgroupSize];  // empty from WaitForProducts on
   Group open;
   std::deque<Group> committed;
-  std::vector<float> sums;  // of all threads, when the last product started
+  // Of products under way, by where the thread has the sums; there stands NaN instead.
+  std::unordered_map<float*, std::vector<float>> under_way;
   int registers = 0;
 };
 
 struct Warpgroups {
   std::vector<Warpgroup> all;
-  int free_registers = 0;
+  int free_registers = 0;  // what warpgroups of the block have released
 };
 
 Warpgroups& State() {
@@ -60,7 +69,21 @@ struct Descriptor {
     if (base_offset != 0) Fail("no operand here has a base offset");
     if (swizzle != 1 && swizzle != 2) Fail("an operand without one of the two swizzled layouts");
     row_bytes = swizzle == 1 ? 128 : 64;
-    if (transposed && row_bytes != 128) Fail("transposed operands here have rows of 128 bytes");
+    if (!transposed) {
+      if (next_distance != 16) Fail("rows have no distance to a next part");
+      if (start % row_bytes + kDepthBytes > static_cast<uint32_t>(row_bytes)) {
+        Fail("a product beyond the end of its rows");
+      }
+    } else if (row_bytes != 128 || start % row_bytes != 0) {
+      Fail("transposed operands are whole rows of 128 bytes");
+    }
+  }
+
+  // Of 16-bit types, where the operand has so many rows of A or columns of B.
+  void CheckNext(int rows) const {
+    if (transposed && 2 * rows > row_bytes && next_distance % kNextAlignment != 0) {
+      Fail("parts of an operand whose rows are permuted differently");
+    }
   }
 
   // K-major: the canonical layout ((8, m), (T, 2k)) : ((8T, SBO), (1, T)), MN-major:
@@ -129,10 +152,11 @@ void Multiply(const Product& product) {
     }
   }
   for (int thread = 0; thread < kWarpgroupSize; ++thread) {
+    std::vector<float>& sums = Mine().under_way.at(product.d[thread]);
     for (int i = 0; i < product.columns / 2; ++i) {
       const int row = thread / 32 * 16 + thread / 4 % 8 + i / 2 % 2 * 8;
       const int column = i / 4 * 8 + thread % 4 * 2 + i % 2;
-      product.d[thread][i] += d[row][column];
+      sums[i] += d[row][column];
     }
   }
 }
@@ -153,25 +177,75 @@ void WatchOperand(const Group& group, const Descriptor& operand, int rows) {
   }
 }
 
-template <class Body>
-void ForSums(const Product& product, const Body& body) {
-  const int count = product.columns / 2;
-  for (int thread = 0; thread < kWarpgroupSize; ++thread) {
-    body(product.d[thread], thread * count, count);
+// A signalling NaN, which arithmetic would make quiet.
+constexpr uint32_t kUnderWay = 0x7FA5A5A5u;
+
+void CheckSums(const Warpgroup& group) {
+  for (const auto& [d, values] : group.under_way) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::memcmp(d + i, &kUnderWay, sizeof(kUnderWay)) != 0) {
+        Fail("changes sums of products that are under way");
+      }
+    }
+  }
+}
+
+// What registers hold is undefined from the first product on until WaitForProducts.
+void TakeSums(const Begun& begun, float* d, int count) {
+  const int64_t first = d - begun.begin;
+  if (begun.values.empty() || first < 0 ||
+      first + count > static_cast<int64_t>(begun.values.size())) {
+    Fail("products start before their sums are known to be in registers");
+  }
+  auto [taken, is_first] = Mine().under_way.try_emplace(d);
+  if (!is_first) return;
+  if (std::memcmp(d, begun.values.data() + first, count * sizeof(float)) != 0) {
+    Fail("changes sums between BeginProducts and their products");
+  }
+  taken->second.assign(d, d + count);
+  for (int i = 0; i < count; ++i) std::memcpy(d + i, &kUnderWay, sizeof(kUnderWay));
+}
+
+void ReturnSums(Warpgroup* group) {
+  const auto is_under_way = [&](const float* d) {
+    for (const Group& products : group->committed) {
+      for (const Product& product : products.products) {
+        if (std::find(product.d, product.d + kWarpgroupSize, d) != product.d + kWarpgroupSize) {
+          return true;
+        }
+      }
+    }
+    return false;
+  };
+  for (auto i = group->under_way.begin(); i != group->under_way.end();) {
+    if (is_under_way(i->first)) {
+      ++i;
+    } else {
+      std::copy(i->second.begin(), i->second.end(), i->first);
+      i = group->under_way.erase(i);
+    }
   }
 }
 
 void Start(const Product& product) {
   Warpgroup& mine = Mine();
-  if (!mine.begun) Fail("products start before their sums are known to be in registers");
+  CheckSums(mine);
+  for (int thread = 0; thread < kWarpgroupSize; ++thread) {
+    TakeSums(mine.begun[thread], product.d[thread], product.columns / 2);
+  }
   if (!watching_races) Fail("operands that no barrier brought");
   Group& open = mine.open;
   if (open.products.empty()) {
     const int first_warp = WarpIndex() / 4 * 4;
     for (int i = 0; i < 4; ++i) open.reads[i] = Races().BeginReads(first_warp + i);
   }
-  WatchOperand(open, Descriptor(product.a, product.transposed), kRows);
-  WatchOperand(open, Descriptor(product.b, product.transposed), product.columns);
+  const auto watch = [&](uint64_t bits, int rows) {
+    const Descriptor operand(bits, product.transposed);
+    operand.CheckNext(rows);
+    WatchOperand(open, operand, rows);
+  };
+  watch(product.a, kRows);
+  watch(product.b, product.columns);
   open.products.push_back(product);
 }
 
@@ -194,40 +268,12 @@ void StartAll(void* const* lanes) {
   Start(product);
 }
 
-// Sums of products under way stay as they are until the products are done.
-void RememberSums(Warpgroup* group) {
-  group->sums.clear();
-  const auto remember = [&](const Group& products) {
-    for (const Product& product : products.products) {
-      ForSums(product, [&](const float* d, int, int count) {
-        group->sums.insert(group->sums.end(), d, d + count);
-      });
-    }
-  };
-  for (const Group& products : group->committed) remember(products);
-}
-
-void CheckSums(const Warpgroup& group) {
-  const float* expected = group.sums.data();
-  for (const Group& products : group.committed) {
-    for (const Product& product : products.products) {
-      ForSums(product, [&](const float* d, int, int count) {
-        if (std::memcmp(d, expected, count * sizeof(float)) != 0) {
-          Fail("changes sums of products that are under way");
-        }
-        expected += count;
-      });
-    }
-  }
-}
-
 void CommitAll(void* const*) {
   Warpgroup& mine = Mine();
   CheckSums(mine);
   if (mine.open.products.empty()) Fail("a group without products");
   mine.committed.push_back(mine.open);
   mine.open.products.clear();
-  RememberSums(&mine);
 }
 
 void WaitAll(void* const* lanes) {
@@ -240,13 +286,12 @@ void WaitAll(void* const* lanes) {
     for (int operation : group.reads) Races().EndReads(operation);
     mine.committed.pop_front();
   }
-  RememberSums(&mine);
-  mine.begun = false;
+  ReturnSums(&mine);
+  for (Begun& begun : mine.begun) begun = {};
 }
 
 void SetAllRegisters(void* const* lanes) {
   const int count = *static_cast<const int*>(lanes[0]);
-  if (count % 8 != 0 || count < 24 || count > 256) Fail("no such number of registers");
   Warpgroup& mine = Mine();
   State().free_registers += (mine.registers - count) * kWarpgroupSize;
   mine.registers = count;
@@ -260,7 +305,7 @@ void BeginProductsOfBlock(int threads) {
   State().all.assign(groups, Warpgroup());
   const int registers = std::min(kRegisterFile / threads / 8 * 8, 248);
   for (Warpgroup& group : State().all) group.registers = registers;
-  State().free_registers = kRegisterFile - groups * registers * kWarpgroupSize;
+  State().free_registers = 0;
 }
 
 void EndProductsOfBlock() {
@@ -271,8 +316,15 @@ void EndProductsOfBlock() {
   }
 }
 
-void BeginProducts() {
-  WithWarpgroup([](void* const*) { Mine().begun = true; }, nullptr);
+void BeginProducts(const float* d, int count) {
+  Begun mine = {d, {d, d + count}};
+  WithWarpgroup(
+      [](void* const* lanes) {
+        for (int thread = 0; thread < kWarpgroupSize; ++thread) {
+          Mine().begun[thread] = *static_cast<const Begun*>(lanes[thread]);
+        }
+      },
+      &mine);
 }
 void CommitProducts() { WithWarpgroup(&CommitAll, nullptr); }
 void WaitForProducts(int left) { WithWarpgroup(&WaitAll, &left); }
@@ -286,8 +338,17 @@ template void MultiplyAddAsync<BFloat16>(uint64_t, uint64_t, bool, int, float*);
 template void MultiplyAddAsync<Float16>(uint64_t, uint64_t, bool, int, float*);
 template void MultiplyAddAsync<float>(uint64_t, uint64_t, bool, int, float*);
 
-void SetRegisters(int count) {
+void RequireDescribable(const void* start, int distance) {
+  RequireAligned(start, 16);
+  if (distance < 0 || distance % 16 != 0 || distance >= 1 << 18) Fail("no such distance");
+}
+
+void SetRegisters(int count, bool raise) {
   const Warpgroup& mine = Mine();
+  if (count % 8 != 0 || count < 24 || count > 256) Fail("no such number of registers");
+  if (raise ? count < mine.registers : count > mine.registers) {
+    Fail("lowers registers to more, or raises them to fewer, than there are");
+  }
   const int more = (count - mine.registers) * kWarpgroupSize;
   WaitUntil([&] { return State().free_registers >= more || mine.registers == count; });
   WithWarpgroup(&SetAllRegisters, &count);

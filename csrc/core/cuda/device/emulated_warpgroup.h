@@ -11,26 +11,30 @@
 namespace fastconv::cuda {
 namespace emulation {
 
-void BeginProducts();
+void BeginProducts(const float* d, int count);
 void CommitProducts();
 void WaitForProducts(int left);
 template <class T>
 void MultiplyAddAsync(uint64_t a, uint64_t b, bool transposed, int columns, float* d);
-void SetRegisters(int count);
+void SetRegisters(int count, bool raise);
+// Of operands, whose descriptors have no room for the lower bits.
+void RequireDescribable(const void* start, int distance);
 
 }  // namespace emulation
 
 template <int kRowBytes>
 Operand RowsOperand(const void* start) {
+  emulation::RequireDescribable(start, /*distance=*/0);
   return operand::Rows<kRowBytes>(emulation::SharedAddress(start));
 }
-inline Operand ColumnsOperand(const void* start, int distance) {
+inline Operand ColumnsOperand(const void* start, int distance = operand::kUnusedDistance) {
+  emulation::RequireDescribable(start, distance);
   return operand::Columns(emulation::SharedAddress(start), distance);
 }
 
 template <int kTiles, int kSums>
-void BeginProducts(float (&)[kTiles][kSums]) {
-  emulation::BeginProducts();
+void BeginProducts(float (&d)[kTiles][kSums]) {
+  emulation::BeginProducts(d[0], kTiles * kSums);
 }
 inline void CommitProducts() { emulation::CommitProducts(); }
 template <int kLeft, int kTiles, int kSums>
@@ -49,11 +53,11 @@ void MultiplyAddTransposedAsync(T, Operand a, Operand b, float (&d)[kColumns / 2
 
 template <int kRegisters>
 void LowerRegisters() {
-  emulation::SetRegisters(kRegisters);
+  emulation::SetRegisters(kRegisters, /*raise=*/false);
 }
 template <int kRegisters>
 void RaiseRegisters() {
-  emulation::SetRegisters(kRegisters);
+  emulation::SetRegisters(kRegisters, /*raise=*/true);
 }
 
 }  // namespace fastconv::cuda

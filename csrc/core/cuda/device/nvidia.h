@@ -27,6 +27,7 @@ FASTCONV_DEVICE int ThreadIndexAgain() {
 }
 FASTCONV_DEVICE int LaneIndex() { return ThreadIndex() % kWarpSize; }
 FASTCONV_DEVICE int WarpIndex() { return ThreadIndex() / kWarpSize; }
+FASTCONV_DEVICE int UniformWarpIndex() { return __shfl_sync(0xFFFFFFFFu, WarpIndex(), 0); }
 
 FASTCONV_DEVICE unsigned char* SharedMemory() {
   extern __shared__ __align__(128) unsigned char shared_memory[];

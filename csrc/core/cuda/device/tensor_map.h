@@ -33,7 +33,7 @@ struct TilePosition {
 #if defined(__CUDACC__)
 using TensorMap = CUtensorMap;
 #else
-struct TensorMap {
+struct alignas(64) TensorMap {
   TileDescription tile;
 };
 #endif

@@ -14,18 +14,21 @@
 //                                           exchanged as bulk copies of boxes with such rows do it:
 //                                           bits 4 to 6 (of 64 bytes: 4 and 5) of an address are
 //                                           xored with bits 7 to 9 (7 and 8). Row 0 may be any row
-//   Operand ColumnsOperand(start, distance) the same of 16-bit types as they lie in a map,
-//   transposed:
-//                                           rows of 128 bytes, one behind the other, of which the
-//                                           product takes 16; row d has depth d of 64 rows of A, or
-//                                           columns of B, and the next 64 begin `distance` bytes on
+//   Operand ColumnsOperand(start, distance) the same of 16-bit types, transposed, as they lie in a
+//                                           map: rows of 128 bytes, one behind the other, of which
+//                                           the product takes 16; row d has depth d of 64 rows of A
+//                                           or columns of B; the next 64, if there are more, begin
+//                                           `distance` bytes on, a multiple of 1024
 //   uint32_t SwizzledOffset<kRowBytes>(offset)      where that puts a byte of an area aligned to
 //                                                   1024 bytes
-//   void BeginProducts(all)                 before the first product; all d = all[tile] are
-//   complete void MultiplyAddAsync<kColumns>(T(), a, b, d) void CommitProducts() makes a group of
-//   the products since the last one void WaitForProducts<kLeft>(all)        until at most kLeft
-//   groups are under way void LowerRegisters<n>(), RaiseRegisters<n>()   of each thread of the
-//   warpgroup
+//   void BeginProducts(all)                 before the first product, when all d = all[tile] are
+//                                           complete
+//   void MultiplyAddAsync<kColumns>(T(), a, b, d)
+//   void MultiplyAddTransposedAsync<kColumns>(T(), a, b, d)   of ColumnsOperands
+//   void CommitProducts()                   makes a group of the products since the last one
+//   void WaitForProducts<kLeft>(all)        until at most kLeft groups are under way
+//   void LowerRegisters<n>()                of each thread; what the warpgroups of a block release
+//   void RaiseRegisters<n>()                is what others can get
 //
 // All threads of the warpgroup call these functions together; until the products are done nobody
 // touches d or writes to the operands.
@@ -61,16 +64,17 @@ struct Operand {
 namespace operand {
 
 constexpr int kAddressBits = 14;
-constexpr int kNextShift = 16;     // of transposed operands: distance of the next 64
-constexpr int kGroupShift = 32;    // distance of groups of 8 rows
-constexpr int kSwizzleShift = 62;  // 1: rows of 128 bytes, 2: of 64
-constexpr uint64_t kUnusedDistance = uint64_t{1} << kNextShift;
+constexpr int kNextShift = 16;       // of transposed operands: distance of the next 64
+constexpr int kGroupShift = 32;      // distance of groups of 8 rows
+constexpr int kSwizzleShift = 62;    // 1: rows of 128 bytes, 2: of 64
+constexpr int kUnusedDistance = 16;  // where there is no next part; 1 in the descriptor, not 0
 
 template <int kRowBytes>
 FASTCONV_DEVICE Operand Rows(uint32_t shared_address) {
   static_assert(kRowBytes == 64 || kRowBytes == 128, "one of the two layouts");
   constexpr uint64_t kLayout = uint64_t{kRowBytes == 128 ? 1 : 2} << kSwizzleShift |
-                               uint64_t{8 * kRowBytes >> 4} << kGroupShift | kUnusedDistance;
+                               uint64_t{8 * kRowBytes >> 4} << kGroupShift |
+                               uint64_t{kUnusedDistance >> 4} << kNextShift;
   return {kLayout | (shared_address >> 4 & ((1u << kAddressBits) - 1))};
 }
 
@@ -103,7 +107,7 @@ template <int kRowBytes>
 FASTCONV_DEVICE Operand RowsOperand(const void* start) {
   return operand::Rows<kRowBytes>(SharedAddress(start));
 }
-FASTCONV_DEVICE Operand ColumnsOperand(const void* start, int distance) {
+FASTCONV_DEVICE Operand ColumnsOperand(const void* start, int distance = operand::kUnusedDistance) {
   return operand::Columns(SharedAddress(start), distance);
 }
 

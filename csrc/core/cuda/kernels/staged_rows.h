@@ -39,7 +39,7 @@ class StagedRows {
   // All threads, when the row is put: its part from first_unit on goes `to` where the lane of the
   // first warp has `bytes` > 0.
   FASTCONV_DEVICE void Send(int first_unit, unsigned char* to, int bytes) {
-    const bool copies = WarpIndex() % 4 == 0;
+    const bool copies = UniformWarpIndex() % 4 == 0;
     FenceBulkCopies();
     if (copies) WaitForStoreReads();  // of the other buffer, which everybody may put into now
     SyncGroup(barrier_, kWarpgroupSize);

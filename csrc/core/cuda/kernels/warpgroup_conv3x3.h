@@ -59,10 +59,10 @@ struct WarpgroupConv3x3 {
     const Shared shared(args);
     if (ThreadIndex() == 0) shared.InitializeBarriers(args.stages);
     SyncThreads();
-    const int group = WarpIndex() / 4;
+    const int warp = UniformWarpIndex(), group = warp / 4;
     if (group == kWorkers) {
       LowerRegisters<40>();
-      const int worker = WarpIndex() % 4;  // one warp each
+      const int worker = warp % 4;  // one warp each
       if (LaneIndex() == 0 && worker < kWorkers) Fetch(args, shared, worker);
     } else {
       RaiseRegisters<232>();

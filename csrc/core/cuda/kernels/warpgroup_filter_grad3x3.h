@@ -101,7 +101,7 @@ struct WarpgroupFilterGrad3x3 {
       FenceBarriers();
     }
     SyncThreads();
-    const int group = WarpIndex() / 4;
+    const int group = UniformWarpIndex() / 4;
     if (group == kShifts) {
       LowerRegisters<40>();
       if (ThreadIndex() == kShifts * kWarpgroupSize) Fetcher{args, shared, {}}.Run();
@@ -176,7 +176,7 @@ struct WarpgroupFilterGrad3x3 {
     ForRows(args, [&](const StripRows& rows) {
       for (int i = 0; i < rows.count + 2; ++i) {
         WaitPhase(&shared.barriers[at.slot].full, at.parity);
-        const Operand x = ColumnsOperand(shared.X(at.slot), 0);
+        const Operand x = ColumnsOperand(shared.X(at.slot));
         const Operand dz = ColumnsOperand(shared.Dz(at.slot), kSlotBytes);
         BeginProducts(sum);
         FASTCONV_UNROLL
