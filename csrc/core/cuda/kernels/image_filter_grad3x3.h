@@ -115,8 +115,8 @@ struct ImageFilterGrad3x3 {
       if (row_ == turn) sums_.AddTo(sums, kCellValues * kOutputs, turn == 0);
       SyncThreads();
     }
-    float* to = args_.partials +
-                static_cast<int64_t>(BlockIndex().x) * (9 * args_.channels + 1) * args_.outputs;
+    const int rows = 9 * args_.channels + (args_.sum_dz ? 1 : 0);
+    float* to = args_.partials + static_cast<int64_t>(BlockIndex().x) * rows * args_.outputs;
     for (int i = ThreadIndex(); i < kSums; i += kThreads) {
       const int row = i / kOutputs, output = first_output_ + i % kOutputs;
       const int r = row / kCellValues, s = row % kCellValues / kImageChannels;
