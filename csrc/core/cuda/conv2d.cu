@@ -13,8 +13,8 @@ namespace {
 int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-// The convolution's kernel does the whole epilogue; dropout only behind a pooling, where there is
-// little of it to draw.
+// The convolution's kernels do the whole epilogue and its gradients; dropout only behind a pooling,
+// where there is little of it to draw, and whose codes tell the gradients what it dropped.
 bool FusesEpilogue(const Epilogue& epilogue) {
   if (!epilogue.pool.enabled) return epilogue.dropout.kind == DropoutKind::kNone;
   return PoolsTwoByTwo(epilogue.pool.window) && epilogue.pool.code_type == DataType::kUint8;
@@ -113,13 +113,11 @@ size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   return PackedFilterBytes(problem.conv.dtype, problem.conv.in_channels);
 }
 
-// Whether a pass of its own writes dz to memory, for kernels that load tiles as they are; with the
-// sums for the bias, if they do not take these either.
+// Whether a pass of its own writes dz to memory and adds up the gradient of the bias.
 bool NeedsDz(Conv2DPass pass, const FusedConv2DProblem& problem) {
   if (!FusesEpilogue(problem.epilogue)) return true;
-  if (problem.epilogue.dropout.kind != DropoutKind::kNone) return true;
-  if (!TakesWarpgroups(pass, problem)) return false;
-  return pass == Conv2DPass::kBackwardFilter || FoldedOf(problem.epilogue) != Folded::kNothing;
+  return FoldedOf(problem.epilogue) != Folded::kNothing && TakesWarpgroups(pass, problem) &&
+         !WarpgroupsFold(problem.conv.dtype);
 }
 
 size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
@@ -146,10 +144,13 @@ Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv
   const bool rotated = pass == Conv2DPass::kBackwardInput;
   const bool rounded = conv.dtype != DataType::kFloat32 || call.precision == FloatPrecision::kTf32;
   if (rounded && TakesWarpgroups(pass, call.problem)) {
-    const bool pooled = result == Conv3x3Result::kPooledMap;
-    return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, rotated, pooled,
-                                  call.workspace + Align(PassBytes(pass, call.problem)),
-                                  call.stream);
+    unsigned char* const packed = call.workspace + Align(PassBytes(pass, call.problem));
+    if (rotated) {
+      return LaunchRotatedWarpgroupConv3x3(conv.dtype, conv.batch, args, folded, packed,
+                                           call.stream);
+    }
+    return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, result == Conv3x3Result::kPooledMap,
+                                  packed, call.stream);
   }
   if (rotated) {
     const auto launch = Of(folded, LaunchRotatedConv3x3, LaunchRotatedConv3x3OfActivation,
@@ -211,7 +212,8 @@ Status MakeGradient(Conv2DPass pass, const Call& call, void* dbias, unsigned cha
   const Epilogue& epilogue = call.problem.epilogue;
   *gradient = {call.args.dy,
                FoldedOf(epilogue),
-               {call.args.y, static_cast<const uint8_t*>(call.args.code), ActivationOf(epilogue)}};
+               {call.args.y, static_cast<const uint8_t*>(call.args.code), ActivationOf(epilogue),
+                epilogue.dropout.kind == DropoutKind::kNone ? nullptr : call.dropout.rate}};
   if (!NeedsDz(pass, call.problem)) return Status();
   *gradient = {scratch, Folded::kNothing, {}};
   return FusedEpilogueGrad(EpilogueOf(call.problem), call.args.y, call.args.code, call.args.dy,
@@ -270,8 +272,8 @@ Status BackwardFilter(const Call& call) {
   args.tiles = forward.tiles;
   args.output_blocks = (args.outputs + 31) / 32;
   if (TakesWarpgroups(Conv2DPass::kBackwardFilter, call.problem)) {
-    return LaunchWarpgroupFilterGrad3x3(conv.dtype, conv.batch, args, call.args.dfilter,
-                                        call.stream);
+    return LaunchWarpgroupFilterGrad3x3(conv.dtype, conv.batch, args, dz.folded, call.args.dfilter,
+                                        call.args.dbias, call.stream);
   }
   const auto of_chunks = Of(dz.folded, LaunchFilterGrad3x3, LaunchFilterGrad3x3OfActivation,
                             LaunchFilterGrad3x3OfPooling);

@@ -18,7 +18,7 @@ Status CheckDescription(const TileDescription& tile) {
   for (const int64_t extent : tile.extent) valid = valid && extent > 0;
   for (const int box : tile.box) valid = valid && box > 0 && box <= kMaxBox;
   const auto row_bytes = tile.box[0] * SizeOf(tile.dtype);
-  if (valid && (row_bytes == 64 || row_bytes == 128)) return Status();
+  if (valid && (row_bytes == 32 || row_bytes == 64 || row_bytes == 128)) return Status();
   return Status(StatusCode::kInternal, "A tensor cannot be copied in boxes: it is not aligned to " +
                                            std::to_string(kAlignment) + " bytes.");
 }
@@ -55,8 +55,21 @@ CUtensorMapDataType TypeOf(DataType dtype) {
       return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
     case DataType::kFloat16:
       return CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+    case DataType::kUint8:
+      return CU_TENSOR_MAP_DATA_TYPE_UINT8;
     default:
       return CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
+  }
+}
+
+CUtensorMapSwizzle SwizzleOf(size_t row_bytes) {
+  switch (row_bytes) {
+    case 32:
+      return CU_TENSOR_MAP_SWIZZLE_32B;
+    case 64:
+      return CU_TENSOR_MAP_SWIZZLE_64B;
+    default:
+      return CU_TENSOR_MAP_SWIZZLE_128B;
   }
 }
 
@@ -76,11 +89,10 @@ Status Encode(const TileDescription& tile, TensorMap* map) {
   for (int i = 0; i < kTileRank - 1; ++i) {
     stride[i] = static_cast<cuuint64_t>(tile.stride_bytes[i]);
   }
-  const bool wide = tile.box[0] * SizeOf(tile.dtype) == 128;
-  const CUresult result = encode(
-      map, TypeOf(tile.dtype), kTileRank, const_cast<void*>(tile.tensor), extent, stride, box, step,
-      CU_TENSOR_MAP_INTERLEAVE_NONE, wide ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B,
-      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result =
+      encode(map, TypeOf(tile.dtype), kTileRank, const_cast<void*>(tile.tensor), extent, stride,
+             box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, SwizzleOf(tile.box[0] * SizeOf(tile.dtype)),
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result == CUDA_SUCCESS) return Status();
   return Status(StatusCode::kInternal, "cuTensorMapEncodeTiled refuses a tensor: error " +
                                            std::to_string(static_cast<int>(result)));

@@ -14,17 +14,23 @@
 
 namespace fastconv::cuda {
 
+// Whether the kernels take the gradients behind the convolution on their way; else they read dz.
+bool WarpgroupsFold(DataType dtype);
+
 // Scratch for the packed filter, of a convolution that WarpgroupRefusal (conv2d_dispatch.h) takes.
 size_t PackedFilterBytes(DataType dtype, int64_t channels);
 
-// Sizes of tiles and chunks in `args` are not used; rotated: the gradient of the input.
-Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool rotated,
-                              bool pooled, void* packed_filter, Stream stream);
+// Sizes of tiles and chunks in `args` are not used.
+Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool pooled,
+                              void* packed_filter, Stream stream);
+// The gradient of the input.
+Status LaunchRotatedWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
+                                     Folded folded, void* packed_filter, Stream stream);
 
 // Scratch for sums of the filter's gradient. Sizes of tiles in `args` are not used.
 size_t WarpgroupFilterPartialBytes(const Conv2DProblem& problem);
 Status LaunchWarpgroupFilterGrad3x3(DataType dtype, int64_t images, const FilterGrad3x3Args& args,
-                                    void* dfilter, Stream stream);
+                                    Folded folded, void* dfilter, void* dbias, Stream stream);
 
 }  // namespace fastconv::cuda
 

@@ -24,10 +24,10 @@ StripCut CutIntoStrips(int images, int out_height, int out_width, int channels, 
 
 int Blocks(const StripCut& cut) { return std::min(Multiprocessors(), cut.total_rows); }
 
-template <class T, int kChannels, int kShifts>
+template <class T, int kChannels, int kShifts, Folded kFolded>
 Status LaunchVariant(DataType dtype, int images, const FilterGrad3x3Args& conv, void* dfilter,
-                     Stream stream) {
-  using Kernel = WarpgroupFilterGrad3x3<T, kChannels, kShifts>;
+                     void* dbias, Stream stream) {
+  using Kernel = WarpgroupFilterGrad3x3<T, kChannels, kShifts, kFolded>;
   static_assert(Kernel::kUnits == kUnits, "one size of strips");
   WarpgroupFilterGrad3x3Args args = {};
   args.cut = CutIntoStrips(images, conv.out_height, conv.out_width, kChannels, &args.box_units);
@@ -37,28 +37,43 @@ Status LaunchVariant(DataType dtype, int images, const FilterGrad3x3Args& conv, 
     FASTCONV_RETURN_IF_ERROR(EncodeRows({dtype, conv.x, images, conv.height, conv.width, kChannels,
                                          args.box_units + kShifts - 1, box_images},
                                         &args.x));
-    FASTCONV_RETURN_IF_ERROR(EncodeRows({dtype, conv.dz, images, conv.out_height, conv.out_width,
-                                         kChannels, args.box_units, box_images},
-                                        &args.dz));
+    FASTCONV_RETURN_IF_ERROR(
+        EncodeRows<kFolded>({dtype, conv.dz, images, conv.out_height, conv.out_width, kChannels,
+                             args.box_units, box_images},
+                            conv.folded, &args.dz));
     args.partials = conv.partials;
+    args.sum_dz = conv.sum_dz;
     args.out_height = conv.out_height;
     args.pad_h = conv.pad_h;
     args.units_before = CeilDiv(conv.pad_w, Kernel::kPerUnit);
     FASTCONV_RETURN_IF_ERROR(Launch<Kernel>({blocks, 1}, Kernel::kSharedBytes, stream, args));
   }
-  constexpr int kSize = 9 * kChannels * kChannels;
   using Add = AddPartials<T>;
-  const typename Add::Args add = {
-      conv.partials, blocks * Kernel::kParts, kSize, kSize, 0, static_cast<T*>(dfilter), nullptr};
+  const typename Add::Args add = {conv.partials,
+                                  blocks * Kernel::kParts,
+                                  Kernel::kPartialRows * kChannels,
+                                  9 * kChannels * kChannels,
+                                  conv.sum_dz ? kChannels : 0,
+                                  static_cast<T*>(dfilter),
+                                  static_cast<T*>(dbias)};
   return Launch<Add>(Add::GridFor(add), Add::kSharedBytes, stream, add);
 }
 
-template <class T>
+template <class T, Folded kFolded>
 Status LaunchOfType(DataType dtype, int images, const FilterGrad3x3Args& conv, void* dfilter,
-                    Stream stream) {
-  if (conv.channels == 64) return LaunchVariant<T, 64, 3>(dtype, images, conv, dfilter, stream);
-  const auto launch = conv.pad_w % 2 == 0 ? LaunchVariant<T, 32, 2> : LaunchVariant<T, 32, 3>;
-  return launch(dtype, images, conv, dfilter, stream);
+                    void* dbias, Stream stream) {
+  const auto launch = conv.channels == 64   ? LaunchVariant<T, 64, 3, kFolded>
+                      : conv.pad_w % 2 == 0 ? LaunchVariant<T, 32, 2, kFolded>
+                                            : LaunchVariant<T, 32, 3, kFolded>;
+  return launch(dtype, images, conv, dfilter, dbias, stream);
+}
+
+template <Folded kFolded>
+Status LaunchFolded(DataType dtype, int images, const FilterGrad3x3Args& conv, void* dfilter,
+                    void* dbias, Stream stream) {
+  const auto launch = dtype == DataType::kBFloat16 ? LaunchOfType<BFloat16, kFolded>
+                                                   : LaunchOfType<Float16, kFolded>;
+  return launch(dtype, images, conv, dfilter, dbias, stream);
 }
 
 }  // namespace
@@ -69,13 +84,15 @@ size_t WarpgroupFilterPartialBytes(const Conv2DProblem& conv) {
   const StripCut cut =
       CutIntoStrips(static_cast<int>(conv.batch), static_cast<int>(conv.window.h.out),
                     static_cast<int>(conv.window.w.out), channels, &box_units);
-  return Blocks(cut) * PixelsPerUnit(channels) * conv.filter_size() * sizeof(float);
+  return Blocks(cut) * PixelsPerUnit(channels) * (conv.filter_size() + channels) * sizeof(float);
 }
 
 Status LaunchWarpgroupFilterGrad3x3(DataType dtype, int64_t images, const FilterGrad3x3Args& args,
-                                    void* dfilter, Stream stream) {
-  const auto launch = dtype == DataType::kBFloat16 ? LaunchOfType<BFloat16> : LaunchOfType<Float16>;
-  return launch(dtype, static_cast<int>(images), args, dfilter, stream);
+                                    Folded folded, void* dfilter, void* dbias, Stream stream) {
+  const auto launch = folded == Folded::kPooling      ? LaunchFolded<Folded::kPooling>
+                      : folded == Folded::kActivation ? LaunchFolded<Folded::kActivation>
+                                                      : LaunchFolded<Folded::kNothing>;
+  return launch(dtype, static_cast<int>(images), args, dfilter, dbias, stream);
 }
 
 }  // namespace fastconv::cuda

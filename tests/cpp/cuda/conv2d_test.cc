@@ -70,6 +70,9 @@ constexpr const char* kWideWarpgroupProblems[] = {
     "x=1x9x67x64 filter=3x3x64 padding=2,1,0,2 bias",
     "x=4x11x7x64 filter=3x3x64 bias act=leaky:0.25 pool=2x2/2x2",
     "x=1x7x63x64 filter=3x3x64 padding=same bias act=relu pool=2x2/2x2",
+    "x=1x7x133x64 filter=3x3x64 padding=1,1,2,0 bias act=leaky:0.25 pool=2x2/2x2",
+    "x=2x5x70x64 filter=3x3x64 padding=0,1,1,0 bias act=relu",
+    "x=1x4x5x64 filter=3x3x64 bias act=relu pool=2x2/2x2",
 };
 
 // Type, how products of float32 are rounded, and for which GPU.
@@ -274,16 +277,30 @@ constexpr const char* kStatisticsProblems[] = {
     "x=3x35x50x3 filter=3x3x48 padding=same bias statistics",
 };
 
-TEST(CudaConv2DFilterGradTest, BiasNotWanted) {
-  for (const char* text : {"x=1x17x9x16 filter=3x3x16", "x=1x17x9x16 filter=3x3x16 act=relu",
-                           "x=1x9x8x16 filter=3x3x16 act=relu pool=2x2/2x2"}) {
-    const Conv2DScenario scenario =
-        MakeConv2DScenario(text, ParseConv2DProblem(text), Regime::kExact);
-    const Outputs outputs = RunOnDevice(Conv2DPass::kBackwardFilter, scenario.problem,
-                                        scenario.inputs, scenario.expected.forward.y.values.size(),
-                                        cuda::FloatPrecision::kTf32, /*want_dbias=*/false);
-    EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter)) << text;
-    for (double value : outputs.dbias) EXPECT_TRUE(std::isnan(value)) << text;
+// What lies between dy and dz, of problems that leave the rest open.
+constexpr const char* kFolds[] = {"", " act=relu", " act=leaky:0.25 pool=2x2/2x2"};
+
+class CudaConv2DFoldTest : public CudaConv2DTest {
+ protected:
+  FusedConv2DProblem Problem(const std::string& fold, double dropout_rate = 0) const {
+    FusedConv2DProblem problem = ParseConv2DProblem(std::get<0>(GetParam()) + fold);
+    problem.conv.dtype = mode().type;
+    if (dropout_rate > 0) problem.epilogue.dropout = {DropoutKind::kElements, dropout_rate, {1, 2}};
+    return problem;
+  }
+  Outputs Run(Conv2DPass pass, const FusedConv2DProblem& problem, const Conv2DInputs& inputs,
+              bool want_dbias = true) const {
+    return RunOnDevice(pass, problem, inputs, 0, mode().precision, want_dbias);
+  }
+};
+
+TEST_P(CudaConv2DFoldTest, BiasNotWanted) {
+  for (const char* fold : kFolds) {
+    const Conv2DScenario scenario = MakeConv2DScenario(fold, Problem(fold), Regime::kExact);
+    const Outputs outputs = Run(Conv2DPass::kBackwardFilter, scenario.problem, scenario.inputs,
+                                /*want_dbias=*/false);
+    EXPECT_TRUE(Matches(scenario.expected.dfilter, outputs.dfilter)) << fold;
+    for (double value : outputs.dbias) EXPECT_TRUE(std::isnan(value)) << fold;
   }
 }
 
@@ -293,12 +310,33 @@ TEST(CudaConv2DWorkspaceTest, FusedDropoutNeedsNone) {
   EXPECT_EQ(cuda::Conv2DWorkspaceBytes(Conv2DPass::kForward, problem), 0);
 }
 
-TEST(CudaConv2DWorkspaceTest, FoldedGradientsNeedNone) {
-  for (const char* text : {"x=2x32x32x32 filter=3x3x48 padding=same act=relu",
-                           "x=2x32x32x32 filter=3x3x48 padding=same act=relu pool=2x2/2x2"}) {
-    EXPECT_EQ(cuda::Conv2DWorkspaceBytes(Conv2DPass::kBackwardInput, ParseConv2DProblem(text)), 0)
-        << text;
+// No room for dz.
+TEST_P(CudaConv2DFoldTest, WorkspaceIsThatOfNothingFolded) {
+  for (const Conv2DPass pass : {Conv2DPass::kBackwardInput, Conv2DPass::kBackwardFilter}) {
+    const size_t bytes = cuda::Conv2DWorkspaceBytes(pass, Problem(""));
+    EXPECT_EQ(cuda::Conv2DWorkspaceBytes(pass, Problem(kFolds[1])), bytes);
+    EXPECT_EQ(cuda::Conv2DWorkspaceBytes(pass, Problem(kFolds[2])), bytes);
+    EXPECT_EQ(cuda::Conv2DWorkspaceBytes(pass, Problem(kFolds[2], 0.5)), bytes);
   }
+}
+
+// Dropout behind a pooling: as without it, if what it dropped is 0 and the rest twice as much.
+TEST_P(CudaConv2DFoldTest, DropoutBehindPooling) {
+  Conv2DScenario scenario = MakeConv2DScenario("dropout", Problem(kFolds[2]), Regime::kRandom);
+  Conv2DInputs with = scenario.inputs, without = scenario.inputs;
+  Random random("dropped");
+  const std::vector<double> kept = random.Integers(with.dy.size(), 0, 1);
+  for (size_t i = 0; i < kept.size(); ++i) {
+    if (kept[i] == 0) with.code[i] = 0x7F;
+    without.dy[i] *= 2 * kept[i];
+  }
+  const FusedConv2DProblem dropped = Problem(kFolds[2], 0.5);
+  const Conv2DPass input = Conv2DPass::kBackwardInput, filter = Conv2DPass::kBackwardFilter;
+  EXPECT_EQ(Run(input, dropped, with).dx, Run(input, scenario.problem, without).dx);
+  const Outputs outputs = Run(filter, dropped, with);
+  const Outputs expected = Run(filter, scenario.problem, without);
+  EXPECT_EQ(outputs.dfilter, expected.dfilter);
+  EXPECT_EQ(outputs.dbias, expected.dbias);
 }
 
 class CudaConv2DStatisticsTest : public CudaConv2DTest {};
@@ -353,142 +391,22 @@ INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DFilterTest,
                                             ::testing::ValuesIn(kWarpgroupModes,
                                                                 kWarpgroupModes + 2)),
                          ParamName);
+INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DFoldTest,
+                         ::testing::Combine(::testing::Values("x=1x17x10x16 filter=3x3x16 bias",
+                                                              "x=2x9x7x3 filter=3x3x32 bias"),
+                                            ::testing::ValuesIn(kModes)),
+                         ParamName);
+INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DFoldTest,
+                         ::testing::Combine(::testing::Values("x=3x9x10x32 filter=3x3x32 bias",
+                                                              "x=3x8x9x64 filter=3x3x64 bias"),
+                                            ::testing::ValuesIn(kWarpgroupModes,
+                                                                kWarpgroupModes + 2)),
+                         ParamName);
 INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DTest,
                          ::testing::Combine(::testing::ValuesIn(kWideWarpgroupProblems),
                                             ::testing::ValuesIn(kWarpgroupModes,
                                                                 kWarpgroupModes + 2)),
                          ParamName);
-
-std::string RefusalOf(std::string (*refusal)(const Conv2DProblem&), const char* text,
-                      DataType type = DataType::kFloat32) {
-  FusedConv2DProblem problem = ParseConv2DProblem(text);
-  problem.conv.dtype = type;
-  return refusal(problem.conv);
-}
-
-TEST(CudaConv2DRefusalTest, SaysWhy) {
-  const auto refusal = [](const char* text, DataType type = DataType::kFloat32) {
-    return RefusalOf(cuda::Conv3x3Refusal, text, type);
-  };
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64"), "");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64", DataType::kFloat64), "no kernels for float64");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=5x5x64"), "only for 3x3 filters");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 stride=2x2"), "only for strides of 1");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 dilation=2x1"), "only without dilation");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 groups=2"), "only for one group");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 padding=3,1,1,1"), "only for padding of at most 2");
-  EXPECT_EQ(refusal("x=2x9x9x24 filter=3x3x64"), "only for multiples of 16 channels, up to 128");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x256"), "only for multiples of 16 channels, up to 128");
-}
-
-TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
-  const auto refusal = [](const char* text, DataType type = DataType::kBFloat16,
-                          Conv2DPass pass = Conv2DPass::kForward) {
-    FusedConv2DProblem problem = ParseConv2DProblem(text);
-    problem.conv.dtype = type;
-    return cuda::WarpgroupConv3x3Refusal(pass, problem);
-  };
-  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64"), "");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32", DataType::kFloat32), "");
-  EXPECT_EQ(refusal("x=2x9x9x64 filter=5x5x64"), "only for 3x3 filters");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32", DataType::kFloat32, Conv2DPass::kBackwardFilter),
-            "float32 not for the gradient of the filter");
-  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64 statistics"), "only without statistics of the batch");
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64"), "only for as many channels out as in");
-  FusedConv2DProblem dropout = ParseConv2DProblem("x=2x9x8x32 filter=3x3x32 pool=2x2/2x2");
-  dropout.epilogue.dropout.kind = DropoutKind::kElements;
-  EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kForward, dropout),
-            "only without dropout behind a pooling");
-  EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kBackwardInput, dropout), "");
-  EXPECT_EQ(refusal("x=2x9x9x48 filter=3x3x48"), "only for 32 or 64 channels");
-  EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kFloat32),
-            "float32 only with 32 channels");
-  const char* odd = "32 channels of 16 bits only for maps of even width";
-  EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x32"), odd);
-  const char* even = "x=2x9x8x32 filter=3x3x32 padding=1,1,1,0";  // but 7 wide behind it
-  EXPECT_EQ(refusal(even), "");
-  EXPECT_EQ(refusal(even, DataType::kFloat16, Conv2DPass::kBackwardInput), odd);
-  EXPECT_EQ(refusal(even, DataType::kFloat16, Conv2DPass::kBackwardFilter), odd);
-}
-
-TEST(CudaConv2DRefusalTest, ListsWarpgroupsFirst) {
-  const auto chosen = [](DataType type, bool has_warpgroups, bool allow_tf32) {
-    FusedConv2DProblem problem = ParseConv2DProblem("x=2x9x8x32 filter=3x3x32");
-    problem.conv.dtype = type;
-    const std::vector<DispatchEntry> entries =
-        cuda::ExplainConv2D(Conv2DPass::kForward, problem, has_warpgroups, allow_tf32);
-    EXPECT_EQ(entries[0].implementation, cuda::kWarpgroupConv3x3);
-    std::string name;
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      if (entry->refusal.empty()) name += entry->implementation;
-    }
-    return name;
-  };
-  EXPECT_EQ(chosen(DataType::kBFloat16, true, false), cuda::kWarpgroupConv3x3);
-  EXPECT_EQ(chosen(DataType::kBFloat16, false, false), cuda::kConv3x3);
-  EXPECT_EQ(chosen(DataType::kFloat32, true, true), cuda::kWarpgroupConv3x3);
-  EXPECT_EQ(chosen(DataType::kFloat32, true, false), cuda::kConv3x3);
-}
-
-TEST(CudaConv2DRefusalTest, SaysWhyOfImages) {
-  const auto refusal = [](const char* text, DataType type = DataType::kFloat32) {
-    return RefusalOf(cuda::ImageConv3x3Refusal, text, type);
-  };
-  EXPECT_EQ(refusal("x=2x9x9x1 filter=3x3x16"), "");
-  EXPECT_EQ(refusal("x=2x9x9x4 filter=3x3x128"), "");
-  EXPECT_EQ(refusal("x=2x9x9x3 filter=3x3x16", DataType::kFloat64), "no kernels for float64");
-  EXPECT_EQ(refusal("x=2x9x9x3 filter=5x5x16"), "only for 3x3 filters");
-  EXPECT_EQ(refusal("x=2x9x9x5 filter=3x3x16"), "only for up to 4 input channels");
-  EXPECT_EQ(refusal("x=2x9x9x3 filter=3x3x24"),
-            "only for multiples of 16 output channels, up to 128");
-  EXPECT_EQ(refusal("x=2x9x9x3 filter=3x3x144"),
-            "only for multiples of 16 output channels, up to 128");
-}
-
-TEST(CudaConv2DRefusalTest, ListsWhatIsChosenFirst) {
-  using Names = std::vector<std::string>;
-  const auto able = [](const char* text) {
-    Names names;
-    for (const DispatchEntry& entry : cuda::ExplainConv2D(ParseConv2DProblem(text).conv)) {
-      if (!entry.able) continue;
-      EXPECT_EQ(entry.refusal, names.empty() ? "" : names[0] + " is preferred");
-      names.push_back(entry.implementation);
-    }
-    return names;
-  };
-  EXPECT_EQ(able("x=2x9x9x32 filter=3x3x64"), (Names{cuda::kConv3x3, cuda::kStock}));
-  EXPECT_EQ(able("x=2x9x9x3 filter=3x3x64"), (Names{cuda::kImageConv3x3, cuda::kStock}));
-  EXPECT_EQ(able("x=2x9x9x24 filter=3x3x64"), (Names{cuda::kStock}));
-}
-
-// Kernels that move 16 bytes at once would fail, and with them all that follows on the GPU.
-TEST(CudaConv2DRefusalTest, SaysThatTensorsLieBetweenVectors) {
-  alignas(16) float memory[8];
-  const auto run = [&memory](const char* text, int x, int dy) {
-    Conv2DArgs args;
-    args.x = memory + x;
-    args.dy = memory + dy;
-    return cuda::RunConv2D(Conv2DPass::kForward, ParseConv2DProblem(text), args, {},
-                           cuda::FloatPrecision::kTf32, nullptr, nullptr)
-        .message();
-  };
-  const char* refusal =
-      "CUDA kernels of convolutions take tensors aligned to 16 bytes. Received: one that is not";
-  EXPECT_EQ(run("x=0x9x9x32 filter=3x3x32", 0, 4), "");
-  EXPECT_EQ(run("x=0x9x9x32 filter=3x3x32", 1, 4), refusal);
-  EXPECT_EQ(run("x=0x9x9x3 filter=3x3x32", 1, 4), "");
-  EXPECT_EQ(run("x=0x9x9x3 filter=3x3x32", 0, 3), refusal);
-}
-
-TEST(CudaConv2DRefusalTest, RunsNothingRefused) {
-  const FusedConv2DProblem problem = ParseConv2DProblem("x=2x9x9x24 filter=3x3x64");
-  const Status status = cuda::RunConv2D(Conv2DPass::kForward, problem, {}, {},
-                                        cuda::FloatPrecision::kFloat32, nullptr, nullptr);
-  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(),
-            "conv3x3:tensor_cores: only for multiples of 16 channels, up to 128; "
-            "image_conv3x3:tensor_cores: only for up to 4 input channels");
-}
 
 }  // namespace
 }  // namespace fastconv::testing

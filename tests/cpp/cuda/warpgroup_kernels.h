@@ -34,7 +34,7 @@ void RunKernel(const Args& args) {
 // The parts of the shared memory that the kernels here use.
 struct Area {
   unsigned char* data;     // aligned to 1024 bytes of the GPU's address
-  cuda::Barrier* barrier;  // two
+  cuda::Barrier* barrier;  // a few
 };
 inline Area SharedArea() {
   unsigned char* const begin = cuda::SharedMemory();

@@ -42,31 +42,55 @@ enum class Mistake {
   kBarrierTwice,
   kNoArrivals,
   kTooManyBytes,
+  kChangeBeforeCopy,
+  kChangeWithoutFence,
+  kChangeTooLate,
 };
 
 struct RingArgs {
   const uint8_t* rows;  // [kRounds][kRingBytes]
   float* y;             // of a block [kRounds][128 threads]
+  bool changes;         // every other element is cleared between copy and products
   Mistake mistake;
 };
 
 constexpr int kRounds = 3, kRingBytes = 96 * 64;
 
+// One warp, between the copies and the products.
+void Change(const RingArgs& args, const Area& area) {
+  const auto pass_on = [&] {
+    cuda::SyncWarp();
+    if (cuda::LaneIndex() == 0) cuda::Arrive(&area.barrier[0]);
+  };
+  for (int round = 0; round < kRounds; ++round) {
+    if (args.mistake != Mistake::kChangeBeforeCopy) cuda::WaitPhase(&area.barrier[2], round % 2);
+    if (args.mistake == Mistake::kChangeTooLate) pass_on();
+    for (int i = cuda::LaneIndex() * 16; i < kRingBytes; i += cuda::kWarpSize * 16) {
+      cuda::Bits<16> bits = cuda::Load<16>(area.data + i);
+      for (uint32_t& word : bits.word) word &= 0xFFFF0000u;
+      cuda::Store(area.data + i, bits);
+    }
+    if (args.mistake != Mistake::kChangeWithoutFence) cuda::FenceBulkCopies();
+    if (args.mistake != Mistake::kChangeTooLate) pass_on();
+  }
+}
+
 void Produce(const RingArgs& args, const Area& area) {
   cuda::LowerRegisters<40>();
+  if (args.changes && cuda::WarpIndex() == 5) return Change(args, area);
   if (cuda::LaneIndex() != 0 || cuda::WarpIndex() != 4) return;
+  cuda::Barrier* const come = &area.barrier[args.changes ? 2 : 0];
   for (int round = 0; round < kRounds; ++round) {
     if (args.mistake != Mistake::kNoWaitForRelease) {
       cuda::WaitPhase(&area.barrier[1], round % 2 ^ 1);
     }
-    cuda::ArriveExpecting(&area.barrier[0],
-                          args.mistake == Mistake::kTooManyBytes ? 1 << 20 : kRingBytes);
+    cuda::ArriveExpecting(come, args.mistake == Mistake::kTooManyBytes ? 1 << 20 : kRingBytes);
     unsigned char* to = area.data;
     if (args.mistake == Mistake::kMisalignedBox) to += 8;
     if (args.mistake == Mistake::kOverBarrier) {
       to = reinterpret_cast<unsigned char*>(area.barrier + 2) - kRingBytes;
     }
-    cuda::LoadBulk(to, args.rows + round * kRingBytes, kRingBytes, &area.barrier[0]);
+    cuda::LoadBulk(to, args.rows + round * kRingBytes, kRingBytes, come);
   }
 }
 
@@ -123,6 +147,7 @@ void RunRing(const RingArgs& args) {
     cuda::Initialize(&area.barrier[0], 1);
     cuda::Initialize(&area.barrier[is(Mistake::kBarrierTwice) ? 0 : 1],
                      is(Mistake::kNoArrivals) ? 0 : 4);
+    cuda::Initialize(&area.barrier[2], 1);
   }
   if (is(Mistake::kFenceOfAnother)) cuda::SyncThreads();
   if (cuda::ThreadIndex() == (is(Mistake::kFenceOfAnother) ? 1 : 0)) {
@@ -137,7 +162,7 @@ void RunRing(const RingArgs& args) {
 }
 
 // What the threads' sums should be.
-std::vector<float> RunRing(Mistake mistake, std::vector<float>* expected = nullptr) {
+std::vector<float> RunRing(bool changes, Mistake mistake, std::vector<float>* expected = nullptr) {
   Random random("ring");
   const std::vector<double> values = random.Integers(kRounds * kRingBytes / 2, -4, 4);
   alignas(16) static uint8_t rows[kRounds * kRingBytes];
@@ -147,7 +172,7 @@ std::vector<float> RunRing(Mistake mistake, std::vector<float>* expected = nullp
   }
   alignas(16) static float y[2 * kRounds * 4 * kWarpgroup];
   std::fill(std::begin(y), std::end(y), NAN);
-  RunKernel<RingArgs, RunRing, 2 * kWarpgroup>({rows, y, mistake});
+  RunKernel<RingArgs, RunRing, 2 * kWarpgroup>({rows, y, changes, mistake});
   if (expected != nullptr) {
     for (int i = 0; i < 2 * kRounds * kWarpgroup; ++i) {
       const int thread = i % kWarpgroup, round = i / kWarpgroup % kRounds;
@@ -156,7 +181,9 @@ std::vector<float> RunRing(Mistake mistake, std::vector<float>* expected = nullp
       for (int row = thread / 32 * 16 + thread % 32 / 4, half = 0; half < 2; ++half, row += 8) {
         for (int column = 0; column < 96; ++column) {
           if (column % 8 / 2 != thread % 4) continue;
-          for (int k = 0; k < 32; ++k) sum += of_round[row * 32 + k] * of_round[column * 32 + k];
+          for (int k = changes ? 1 : 0; k < 32; k += changes ? 2 : 1) {
+            sum += of_round[row * 32 + k] * of_round[column * 32 + k];
+          }
         }
       }
       expected->insert(expected->end(), 4, static_cast<float>(sum));
@@ -166,16 +193,20 @@ std::vector<float> RunRing(Mistake mistake, std::vector<float>* expected = nullp
 }
 
 TEST(CudaWarpgroupTest, RingFeedsProducts) {
-  std::vector<float> expected;
-  const std::vector<float> y = RunRing(Mistake::kNone, &expected);
-  EXPECT_EQ(y, expected);
+  for (const bool changes : {false, true}) {
+    std::vector<float> expected;
+    const std::vector<float> y = RunRing(changes, Mistake::kNone, &expected);
+    EXPECT_EQ(y, expected);
+  }
 }
 
 class CudaWarpgroupMistakeDeathTest
     : public ::testing::TestWithParam<std::tuple<Mistake, const char*, const char*>> {};
 
 TEST_P(CudaWarpgroupMistakeDeathTest, NoticesMistake) {
-  EXPECT_DEATH(RunRing(std::get<0>(GetParam())), std::get<2>(GetParam()));
+  const Mistake mistake = std::get<0>(GetParam());
+  const bool changes = mistake >= Mistake::kChangeBeforeCopy;
+  EXPECT_DEATH(RunRing(changes, mistake), std::get<2>(GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -203,7 +234,10 @@ INSTANTIATE_TEST_SUITE_P(
         std::make_tuple(Mistake::kFenceOfAnother, "FenceOfAnother", "no fence follows"),
         std::make_tuple(Mistake::kBarrierTwice, "BarrierTwice", "initialised twice"),
         std::make_tuple(Mistake::kNoArrivals, "NoArrivals", "so many arrivals"),
-        std::make_tuple(Mistake::kTooManyBytes, "TooManyBytes", "so many bytes")),
+        std::make_tuple(Mistake::kTooManyBytes, "TooManyBytes", "so many bytes"),
+        std::make_tuple(Mistake::kChangeBeforeCopy, "ChangeBeforeCopy", "waited for the copy"),
+        std::make_tuple(Mistake::kChangeWithoutFence, "ChangeWithoutFence", "without a fence"),
+        std::make_tuple(Mistake::kChangeTooLate, "ChangeTooLate", "no barrier between")),
     [](const auto& info) { return std::string(std::get<1>(info.param)); });
 
 struct NoArgs {};

@@ -72,7 +72,7 @@ void CheckBox() {
       const int w = at.index[1] + row % kBox[1], h = at.index[2], n = at.index[3] + row / kBox[1];
       const bool inside = w >= 0 && w < kWidth && h >= 0 && h < kHeight && n >= 0 && n < kImages;
       const int expected = inside ? tensor[((n * kHeight + h) * kWidth + w) * kChannels + c] : 0;
-      const int period = kRowBytes == 128 ? 8 : 4, line = row * kRowBytes / 128;
+      const int period = kRowBytes / 16, line = row * kRowBytes / 128;
       const int part = c / 8 ^ line % period;  // of 16 bytes
       uint16_t actual;
       std::memcpy(&actual, &copies[block * args.bytes + row * kRowBytes + part * 16 + c % 8 * 2],
@@ -85,6 +85,7 @@ void CheckBox() {
 TEST(CudaBulkCopyTest, BoxesOfPermutedRows) {
   CheckBox<128>();
   CheckBox<64>();
+  CheckBox<32>();
 }
 
 TEST(CudaBulkCopyDeathTest, NoticesMapThatIsNoParameter) {

@@ -138,7 +138,7 @@ void WaitForReads(Stores* stores) {
 // Where byte `offset` of a box lies, with rows of `row_bytes`: the parts of 16 bytes of a row are
 // permuted by the row's number; which row is the first depends on the address.
 uint32_t PermutedAddress(uint32_t address, int row_bytes) {
-  const uint32_t rows = address / 128 % (row_bytes == 128 ? 8 : 4);
+  const uint32_t rows = address / 128 % (row_bytes / 16);
   return address ^ rows * 16;
 }
 

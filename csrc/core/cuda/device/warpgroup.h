@@ -90,7 +90,8 @@ FASTCONV_DEVICE Operand Columns(uint32_t shared_address, int distance) {
 
 template <int kRowBytes>
 FASTCONV_HOST_DEVICE uint32_t SwizzledOffset(uint32_t offset) {
-  return offset ^ (offset >> 7 & (kRowBytes == 128 ? 7 : 3)) << 4;
+  static_assert(kRowBytes == 32 || kRowBytes == 64 || kRowBytes == 128, "of boxes");
+  return offset ^ (offset >> 7 & (kRowBytes / 16 - 1)) << 4;
 }
 
 }  // namespace fastconv::cuda

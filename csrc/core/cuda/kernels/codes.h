@@ -9,8 +9,8 @@
 
 namespace fastconv::cuda {
 
-FASTCONV_DEVICE int PositiveBit(bool wide) { return wide ? INT32_MIN : 0x80; }
-FASTCONV_DEVICE int DroppedCode(bool wide) { return wide ? INT32_MAX : 0x7F; }
+FASTCONV_DEVICE constexpr int PositiveBit(bool wide) { return wide ? INT32_MIN : 0x80; }
+FASTCONV_DEVICE constexpr int DroppedCode(bool wide) { return wide ? INT32_MAX : 0x7F; }
 FASTCONV_DEVICE int CodeOf(bool wide, int position, bool positive) {
   return positive ? position | PositiveBit(wide) : position;
 }

@@ -70,7 +70,8 @@ struct Conv3x3 {
         first_output_(BlockIndex().y * kOutputs),
         warp_row_(WarpIndex() % kTileWarps * Sums::kRows),
         warp_output_(WarpIndex() / kTileWarps * Sums::kOutputs),
-        statistics_(shared_ + SlotBytes(args.chunks), WarpIndex() % kTileWarps, warp_output_) {}
+        statistics_(shared_ + SlotBytes(args.chunks), WarpIndex() % kTileWarps, warp_output_),
+        load_(args.folded) {}
 
   static constexpr FASTCONV_HOST_DEVICE int SlotBytes(int chunks) {
     return 2 * kPixelBytes + (chunks == 1 ? 1 : 2) * kFilterBytes;
@@ -91,7 +92,7 @@ struct Conv3x3 {
         const bool last = chunk + 1 == args_.chunks;
         const int next_tile = last ? tile + step : tile;
         WaitForCopies<0>();
-        load_.Finish(args_.folded, Pixels(slot));
+        load_.Finish(Pixels(slot));
         SyncThreads();  // behind it all have left the other slot
         if (next_tile < args_.tiles) Fetch(next_tile, last ? 0 : chunk + 1, slot ^ 1);
         MultiplyChunk(slot);

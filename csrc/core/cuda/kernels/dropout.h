@@ -39,6 +39,12 @@ constexpr int kMantissaBits<BFloat16> = 7;
 template <>
 constexpr int kMantissaBits<Float16> = 10;
 
+// By which dropout multiplies what it keeps.
+template <class T>
+FASTCONV_DEVICE float DropoutScale(double rate) {
+  return rate < 1 ? Rounded<T>(static_cast<float>(1 / (1 - rate))) : 0.0f;
+}
+
 // What a mask takes of its rate and seed.
 struct DropoutState {
   PhiloxWords mix = {};
@@ -62,7 +68,7 @@ FASTCONV_DEVICE DropoutState DropoutStateOf(const DropoutArgs& args) {
   const float bits = Rounded<T>(static_cast<float>(rate)) * static_cast<float>(kOne);
   state.threshold = static_cast<uint32_t>(bits);
   if (static_cast<float>(state.threshold) < bits) ++state.threshold;
-  state.scale = rate < 1 ? Rounded<T>(static_cast<float>(1 / (1 - rate))) : 0.0f;
+  state.scale = DropoutScale<T>(rate);
   return state;
 }
 

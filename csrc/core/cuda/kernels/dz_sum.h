@@ -16,9 +16,9 @@ class DzSum {
   static constexpr int kSharedValues = kWarps * kWarpSize;
 
   // Finishes a load and adds up what came. Whole warps call it.
-  FASTCONV_DEVICE void FinishAndAdd(const Load& load, const FoldedArgs& folded, unsigned char* dz) {
+  FASTCONV_DEVICE void FinishAndAdd(const Load& load, unsigned char* dz) {
     float sum[Load::kVector] = {};
-    load.FinishAndSum(folded, dz, sum);
+    load.FinishAndSum(dz, sum);
     sum_ += SumColumns(sum);
   }
 

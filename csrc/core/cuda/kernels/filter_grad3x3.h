@@ -72,7 +72,8 @@ struct FilterGrad3x3 {
         first_output_(BlockIndex().y % args.output_blocks * kSide),
         column_(WarpIndex() % 3),
         row_(WarpIndex() / 3 * Sums::kRows),
-        sums_dz_(args.sum_dz && first_channel_ == 0) {
+        sums_dz_(args.sum_dz && first_channel_ == 0),
+        load_(args.folded) {
     sums_.Clear();
   }
 
@@ -112,8 +113,8 @@ struct FilterGrad3x3 {
   }
 
   FASTCONV_DEVICE void FinishDz(unsigned char* dz) {
-    if (!sums_dz_) return load_.Finish(args_.folded, dz);
-    dz_sum_.FinishAndAdd(load_, args_.folded, dz);
+    if (!sums_dz_) return load_.Finish(dz);
+    dz_sum_.FinishAndAdd(load_, dz);
   }
 
   // All warps are done with the tiles.

@@ -54,7 +54,8 @@ struct ImageFilterGrad3x3 {
       : args_(args),
         cells_(SharedMemory()),
         first_output_(BlockIndex().y * kOutputs),
-        row_(WarpIndex() * Sums::kRows) {
+        row_(WarpIndex() * Sums::kRows),
+        load_(args.folded) {
     sums_.Clear();
   }
 
@@ -102,9 +103,9 @@ struct ImageFilterGrad3x3 {
   FASTCONV_DEVICE void FinishDz(int slot) {
     WaitForCopies<0>();
     if (args_.sum_dz) {
-      dz_sum_.FinishAndAdd(load_, args_.folded, Dz(slot));
+      dz_sum_.FinishAndAdd(load_, Dz(slot));
     } else {
-      load_.Finish(args_.folded, Dz(slot));
+      load_.Finish(Dz(slot));
     }
   }
 

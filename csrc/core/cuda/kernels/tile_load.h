@@ -1,28 +1,15 @@
-// Loads of a map's tiles into shared memory. The map may be the gradient of a convolution's output,
-// dz, that is made on the way of the gradient behind activation and 2x2 pooling, dy: no pass over
-// memory writes it.
+// Loads of a map's tiles into shared memory. The map may be dz, made on the way (folded.h).
 #ifndef FASTCONV_CORE_CUDA_KERNELS_TILE_LOAD_H_
 #define FASTCONV_CORE_CUDA_KERNELS_TILE_LOAD_H_
 
 #include <cstdint>
-#include <cstring>
 
 #include "core/cuda/device/matrix.h"
-#include "core/cuda/kernels/codes.h"
-#include "core/cuda/kernels/stage.h"
+#include "core/cuda/kernels/folded.h"
 #include "core/cuda/kernels/tile.h"
 #include "core/cuda/kernels/values.h"
 
 namespace fastconv::cuda {
-
-// Whose gradients the load takes. A pooling's codes have the signs for its activation.
-enum class Folded { kNothing, kActivation, kPooling };
-
-struct FoldedArgs {
-  const void* y;        // kActivation: what it gave
-  const uint8_t* code;  // kPooling
-  ActivationArgs activation;
-};
 
 // Copies cannot change what they copy. So what the signs are taken from, and of a pooling the
 // gradients too, passes through registers: loads of the next tile are under way there while this
@@ -32,6 +19,8 @@ template <class T, Folded kFolded, int kSide, int kBytes, int kPitch, int kThrea
 class TileLoad {
  public:
   static constexpr int kVector = kVectorOf<T>;  // channels of a run
+
+  FASTCONV_DEVICE explicit TileLoad(const FoldedArgs& folded) : factors_(folded) {}
 
   // Starts to load kSide x kSide pixels from (row, column) of an image on, as FetchPixels does; of
   // a pooling, (row, column) >= -2, and part.map is of half the part's size.
@@ -67,17 +56,16 @@ class TileLoad {
   }
 
   // Makes the tile of what the thread has begun to load; its copies have arrived.
-  FASTCONV_DEVICE void Finish(const FoldedArgs& folded, unsigned char* to) const {
+  FASTCONV_DEVICE void Finish(unsigned char* to) const {
     if constexpr (kFolded != Folded::kNothing) {
-      ForEachValues(folded, to, [](const float(&)[kVector]) {});
+      ForEachValues(to, [](const float(&)[kVector]) {});
     }
   }
 
   // The same, and adds up what the tile has of the thread's channels.
-  FASTCONV_DEVICE void FinishAndSum(const FoldedArgs& folded, unsigned char* to,
-                                    float (&sum)[kVector]) const {
+  FASTCONV_DEVICE void FinishAndSum(unsigned char* to, float (&sum)[kVector]) const {
     static_assert(kThreads % kRuns == 0, "all runs of a thread have the same channels");
-    ForEachValues(folded, to, [&](const float(&v)[kVector]) {
+    ForEachValues(to, [&](const float(&v)[kVector]) {
       FASTCONV_UNROLL
       for (int c = 0; c < kVector; ++c) sum[c] += v[c];
     });
@@ -110,45 +98,28 @@ class TileLoad {
 
   // Finishes the tile and calls body(values) for all that are not 0.
   template <class Body>
-  FASTCONV_DEVICE void ForEachValues(const FoldedArgs& folded, unsigned char* to,
-                                     const Body& body) const {
+  FASTCONV_DEVICE void ForEachValues(unsigned char* to, const Body& body) const {
     ForEachRun([&](int round, int i) {
-      float v[kVector];
       if constexpr (kFolded == Folded::kPooling) {
-        int position[kVector];
-        CellGradient(folded, round, v, position);
-        StoreCell(i, v, position, to);
+        const FoldedCell<T> cell(factors_, loaded_[round], code_[round]);
+        StoreCell(i, cell, to);
+        float v[kVector];
+        cell.Sum(v);
+        body(v);
       } else {
+        float v[kVector];
         T* run = reinterpret_cast<T*>(to + Offset(i));
         LoadValues(run, v);
         if constexpr (kFolded == Folded::kActivation) {
-          float y[kVector];
-          Unpack(loaded_[round], y);
-          FASTCONV_UNROLL
-          for (int c = 0; c < kVector; ++c) {
-            v[c] = ActivationGradient(folded.activation, y[c] > 0, v[c]);
-          }
+          FoldActivation<T>(factors_, loaded_[round], v);
           StoreValues(v, run);
         }
+        body(v);
       }
-      body(v);
     });
   }
 
-  FASTCONV_DEVICE void CellGradient(const FoldedArgs& folded, int round, float (&gradient)[kVector],
-                                    int (&position)[kVector]) const {
-    uint8_t code[kVector];
-    memcpy(code, &code_[round], sizeof(code));
-    Unpack(loaded_[round], gradient);
-    FASTCONV_UNROLL
-    for (int c = 0; c < kVector; ++c) {
-      position[c] = PositionOf(false, code[c]);
-      gradient[c] = ActivationGradient(folded.activation, IsPositive(false, code[c]), gradient[c]);
-    }
-  }
-
-  FASTCONV_DEVICE void StoreCell(int i, const float (&gradient)[kVector],
-                                 const int (&position)[kVector], unsigned char* to) const {
+  FASTCONV_DEVICE void StoreCell(int i, const FoldedCell<T>& run, unsigned char* to) const {
     const int cell = i / kRuns;
     const int top = 2 * (cell / kLoadedSide) - odd_row_;
     const int left = 2 * (cell % kLoadedSide) - odd_column_;
@@ -157,19 +128,12 @@ class TileLoad {
       const int row = top + k / 2, column = left + k % 2;
       if (row < 0 || row >= kSide || column < 0 || column >= kSide) continue;
       float v[kVector];
-      FASTCONV_UNROLL
-      for (int c = 0; c < kVector; ++c) v[c] = position[c] == k ? gradient[c] : 0;
+      run.AtPixel(k, v);
       StoreValues(v, reinterpret_cast<T*>(to + Offset((row * kSide + column) * kRuns + i % kRuns)));
     }
   }
 
-  static FASTCONV_DEVICE void Unpack(const Bits<16>& bits, float (&values)[kVector]) {
-    T elements[kVector];
-    memcpy(elements, &bits, sizeof(elements));
-    FASTCONV_UNROLL
-    for (int c = 0; c < kVector; ++c) values[c] = ToFloat(elements[c]);
-  }
-
+  const FoldedFactors<T> factors_;
   Bits<16> loaded_[kLoadedRounds];  // of y, or of dy at cells
   Bits<kVector> code_[kCodeRounds];
   int odd_row_ = 0, odd_column_ = 0;  // of the tile's first cell, the part before the tile

@@ -16,138 +16,61 @@
 #include "core/cuda/device/bulk_copy.h"
 #include "core/cuda/device/warpgroup.h"
 #include "core/cuda/kernels/codes.h"
-#include "core/cuda/kernels/pack_filter3x3.h"
 #include "core/cuda/kernels/pooled_cell.h"
-#include "core/cuda/kernels/staged_rows.h"
 #include "core/cuda/kernels/values.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
+#include "core/cuda/kernels/warpgroup_conv3x3_rings.h"
 
 namespace fastconv::cuda {
 
 // As many channels from as to.
-template <class T, int kChannels, bool kPooled>
+template <class T, int kChannels, bool kPooled, Folded kFolded>
 struct WarpgroupConv3x3 {
   using Args = WarpgroupConv3x3Args;
-  using Filter = PackedFilter3x3<T, kChannels, kChannels>;
-  static constexpr int kThreads = WarpgroupRings::kThreads;
+  using Rings = WarpgroupConv3x3Rings<T, kChannels, kPooled, kFolded>;
+  static constexpr int kThreads = Rings::kWarpgroups * kWarpgroupSize;
   static constexpr int kMinBlocks = 1;
-  static constexpr int kWorkers = WarpgroupRings::kWorkers;
-
-  static constexpr int kPixelBytes = Filter::kRowBytes;
-  static constexpr int kPerUnit = kUnitBytes / kPixelBytes;
-  // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves.
-  static constexpr int kTiles = kChannels == 32 ? 2 : 1;
-  static constexpr int kTilePixels = 64;
-  static constexpr int kUnits = kTiles * kTilePixels / kPerUnit;
-  static constexpr bool kPairs = kPerUnit == 2;
-  static_assert(kPairs ? kTiles == 2 : kPerUnit == 1, "a tile per pixel of a pair");
-  // What products read of a stage: the last column and shift are up to two units further on.
-  static constexpr int kStageUnits = kUnits + 2;
-
-  // Of few channels, where threads on their own would store small pieces.
-  static constexpr bool kStaged = kChannels == 32 && !kPooled;
-  using Staged = StagedRows<kUnits>;
-  static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
-  static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes;
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     if constexpr (kHasWarpgroups) RunWarp(args);
   }
 
  private:
+  // Of the register file, the workers have what the others leave.
+  static constexpr int kWorkerRegisters = Rings::kMakesRows ? 208 : 232;
+  static constexpr int kFetchRegisters = 40, kMakeRegisters = 56;
+
   static FASTCONV_DEVICE void RunWarp(const Args& args) {
     const Shared shared(args);
     if (ThreadIndex() == 0) shared.InitializeBarriers(args.stages);
     SyncThreads();
-    const int warp = UniformWarpIndex(), group = warp / 4;
-    if (group == kWorkers) {
-      LowerRegisters<40>();
-      const int worker = warp % 4;  // one warp each
-      if (LaneIndex() == 0 && worker < kWorkers) Fetch(args, shared, worker);
+    const int index = UniformWarpIndex(), group = index / 4, warp = index % 4;
+    if (group == Rings::kFetchGroup) {
+      LowerRegisters<kFetchRegisters>();  // one warp for each worker
+      if (LaneIndex() == 0 && warp < Rings::kWorkers) Rings::Fetch(args, shared, warp);
+    } else if (Rings::kMakesRows && group == Rings::kMakeGroup) {
+      LowerRegisters<kMakeRegisters>();
+      Rings::MakeRows(args, shared, warp / Rings::kMakers);
     } else {
-      RaiseRegisters<232>();
+      RaiseRegisters<kWorkerRegisters>();
       Consumer(args, shared, group).Run();
     }
   }
 
+  using Shared = typename Rings::Shared;
+  using Filter = typename Rings::Filter;
+  using Staged = typename Rings::Staged;
+  static constexpr int kPixelBytes = Rings::kPixelBytes, kPerUnit = Rings::kPerUnit;
+  static constexpr int kTiles = Rings::kTiles, kTilePixels = Rings::kTilePixels;
+  static constexpr bool kPairs = Rings::kPairs, kStaged = Rings::kStaged;
+  static constexpr int kRows = Rings::kRows;
   static constexpr int kColumns = 3 * kChannels;  // of a product: three rows of sums
   static constexpr int kSums = kColumns / 2;
   static constexpr int kRowSums = kChannels / 2;
-  static constexpr int kRows = kPooled ? 2 : 1;  // that one of y is made of
   static constexpr int kDepthBytes = 32, kDepths = kPixelBytes / kDepthBytes;
   // Channels of a pixel that a thread has, in vectors of 16 bytes.
   static constexpr int kValues = kChannels / 4;
   static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
-
-  struct Shared {
-    unsigned char* filter;
-    unsigned char* staged;
-    unsigned char* stages;
-    WarpgroupRings::Barriers* barriers;
-
-    FASTCONV_DEVICE explicit Shared(const Args& args) {
-      unsigned char* const begin = SharedMemory();
-      const int past = static_cast<int>(SharedAddress(begin) % kStageAlignment);
-      filter = begin + (past == 0 ? 0 : kStageAlignment - past);
-      staged = filter + Filter::kBytes;
-      stages = staged + kStagedBytes;
-      barriers = reinterpret_cast<WarpgroupRings::Barriers*>(stages + kWorkers * args.stages *
-                                                                          args.stage_bytes);
-    }
-
-    FASTCONV_DEVICE void InitializeBarriers(int count) const {
-      Initialize(&barriers->filter, 1);
-      for (int worker = 0; worker < kWorkers; ++worker) {
-        for (int i = 0; i < count; ++i) {
-          Initialize(&barriers->stage[worker][i].full, 1);
-          Initialize(&barriers->stage[worker][i].empty, 4);  // a lane of each warp
-        }
-      }
-      FenceBarriers();
-    }
-  };
-  static_assert(kFixedBytes % kStageAlignment == 0, "stages are aligned");
-
-  // The place in a ring, whose stages are used in turn.
-  struct RingPosition {
-    int stage = 0, parity = 0;
-
-    FASTCONV_DEVICE void Advance(int stages) {
-      if (++stage == stages) {
-        stage = 0;
-        parity ^= 1;
-      }
-    }
-  };
-
-  static FASTCONV_DEVICE int Worker(int group) { return BlockIndex().x * kWorkers + group; }
-  static FASTCONV_DEVICE int Workers() { return GridSize().x * kWorkers; }
-  static FASTCONV_DEVICE unsigned char* Ring(const Args& args, const Shared& shared, int group) {
-    return shared.stages + group * args.stages * args.stage_bytes;
-  }
-
-  // One thread: the filter, and a worker's rows.
-  static FASTCONV_DEVICE void Fetch(const Args& args, const Shared& shared, int group) {
-    PrefetchMap(args.x);
-    if (group == 0) {
-      ArriveExpecting(&shared.barriers->filter, Filter::kBytes);
-      LoadBulk(shared.filter, args.filter, Filter::kBytes, &shared.barriers->filter);
-    }
-    unsigned char* const ring = Ring(args, shared, group);
-    const int bytes = args.cut.box_images * args.box_units * kUnitBytes;
-    RingPosition at;
-    ForStripRows<kRows>(args.cut, Worker(group), Workers(), [&](const StripRows& rows) {
-      const int unit = rows.strip * args.strip_pixels / kPerUnit - args.units_before;
-      for (int i = 0; i < rows.count + 2; ++i) {
-        WarpgroupRings::Stage* const stage = &shared.barriers->stage[group][at.stage];
-        WaitPhase(&stage->empty, at.parity ^ 1);  // of the first round: over before it begins
-        ArriveExpecting(&stage->full, bytes);
-        LoadTile(ring + at.stage * args.stage_bytes, args.x,
-                 {{0, unit, rows.first + i - args.pad_h, rows.first_image}}, &stage->full);
-        at.Advance(args.stages);
-      }
-    });
-  }
 
   class Consumer {
    public:
@@ -155,7 +78,7 @@ struct WarpgroupConv3x3 {
         : args_(args),
           shared_(shared),
           group_(group),
-          ring_(Ring(args, shared, group)),
+          ring_(Rings::Ring(args, shared, group)),
           staged_(shared.staged + group * Staged::kBytes, 1 + group),
           slope_(args.activation.linear ? 1 : args.activation.slope),
           floor_(args.activation.linear || args.activation.slope != 0 ? -INFINITY : 0.0f) {
@@ -175,7 +98,7 @@ struct WarpgroupConv3x3 {
       FASTCONV_UNROLL
       for (int row = 0; row < 3; ++row) Reset(row);
       WaitPhase(&shared_.barriers->filter, 0);
-      ForStripRows<kRows>(args_.cut, Worker(group_), Workers(), [&](const StripRows& rows) {
+      Rings::ForRows(args_, group_, [&](const StripRows& rows) {
         FindPixels(rows);
         const int steps = rows.count + 2;
         for (int i = 0; i < steps; i += 3) {
@@ -429,7 +352,7 @@ struct WarpgroupConv3x3 {
     Staged staged_;
     int staged_bytes_ = 0;  // of the lane's image
     const float slope_, floor_;
-    RingPosition at_;
+    typename Rings::RingPosition at_;
     float bias_[kValues];
     float sum_[kTiles][kSums];
     // The row that is complete and not yet stored, and where it goes.

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "core/cuda/device/bulk_copy.h"
-#include "core/cuda/kernels/block_args.h"
+#include "core/cuda/kernels/folded.h"
 
 namespace fastconv::cuda {
 
@@ -21,8 +21,16 @@ struct StripCut {
   int total_rows;  // of all strips
 };
 
+// Rows of a map or, where gradients are folded, of dz.
+struct RowMaps {
+  // [images][height][width in units][unit]; kPooling: [images][height][width][channels] of cells
+  TensorMap map;
+  TensorMap signs;    // kActivation: y, like the map; kPooling: codes of cells
+  FoldedArgs folded;  // what else the fold needs
+};
+
 struct WarpgroupConv3x3Args {
-  TensorMap x;         // [images][height][width in units][unit]
+  RowMaps x;
   const void* filter;  // PackedFilter3x3
   const void* bias;    // [outputs], or null
   void* y;
@@ -37,6 +45,7 @@ struct WarpgroupConv3x3Args {
   int units_before;  // a strip's output, that a box begins with
   int shift;         // pixels of those that no output needs
   int stages, stage_bytes;
+  int beside_offset;  // in a stage, of what dz is made of
 };
 
 // Consecutive rows of a strip.
@@ -68,13 +77,16 @@ constexpr int kUnitBytes = 128;
 constexpr int kStageAlignment = 1024;  // after which the permutation of units repeats
 constexpr int kMaxStages = 5;          // more were no faster
 
-// Two warpgroups that multiply, each with a ring, and one that starts the copies of both.
+constexpr FASTCONV_HOST_DEVICE int AlignStage(int bytes) {
+  return (bytes + kStageAlignment - 1) / kStageAlignment * kStageAlignment;
+}
+
+// Two warpgroups that multiply, each with a ring, and behind them those that fill both.
 struct WarpgroupRings {
   static constexpr int kWorkers = 2;
-  static constexpr int kThreads = (kWorkers + 1) * 4 * kWarpSize;
 
   struct Stage {
-    Barrier full, empty;
+    Barrier brought, full, empty;  // `brought`: what dz is made of
   };
   struct Barriers {
     Barrier filter;

@@ -7,6 +7,9 @@
 // to come and the two before, so slots of the ring are used from the last to the first. Behind the
 // last slot the rows of dz of the first two come once more, so that three rows are always side by
 // side.
+//
+// The rows of dz pass through the hands of warps that make them, where gradients are folded, and
+// add them up for the gradient of the bias.
 #ifndef FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_FILTER_GRAD3X3_H_
 #define FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_FILTER_GRAD3X3_H_
 
@@ -14,14 +17,17 @@
 
 #include "core/cuda/device/bulk_copy.h"
 #include "core/cuda/device/warpgroup.h"
+#include "core/cuda/kernels/folded_row.h"
 #include "core/cuda/kernels/values.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 
 namespace fastconv::cuda {
 
 struct WarpgroupFilterGrad3x3Args {
-  TensorMap x, dz;  // [images][height][width in units][unit]
-  float* partials;  // [block][kParts][9][channels][channels]
+  TensorMap x;  // [images][height][width in units][unit]
+  RowMaps dz;
+  float* partials;  // [block][kParts][9 * channels + 1][channels], the last row with sums of dz
+  bool sum_dz;      // whether that row is wanted: the gradient of the bias
   StripCut cut;     // of dz, into strips of kUnits units
   int out_height, pad_h;
   int box_units;     // of dz; box_images * box_units == kUnits
@@ -30,9 +36,10 @@ struct WarpgroupFilterGrad3x3Args {
 
 // kShifts: units of x that some pixel of a unit of dz is multiplied by: 3, and of pairs 2 where the
 // padding is even.
-template <class T, int kChannels, int kShifts>
+template <class T, int kChannels, int kShifts, Folded kFolded>
 struct WarpgroupFilterGrad3x3 {
   using Args = WarpgroupFilterGrad3x3Args;
+  using DzRow = FoldedRow<T, kChannels, kFolded>;
   static constexpr int kPerUnit = kUnitBytes / kChannels / static_cast<int>(sizeof(T));
   static constexpr bool kPairs = kPerUnit == 2;
   static constexpr int kParts =
@@ -44,16 +51,22 @@ struct WarpgroupFilterGrad3x3 {
   static_assert(kPairs || kShifts == 3, "a shift per column of the filter");
 
   static constexpr int kXUnits = kUnits + kUnits / kMinBoxUnits * (kShifts - 1);
-  static constexpr int kXBytes =
-      (kXUnits * kUnitBytes + kStageAlignment - 1) / kStageAlignment * kStageAlignment;
+  static constexpr int kXBytes = AlignStage(kXUnits * kUnitBytes);
   static constexpr int kDzBytes = kUnits * kUnitBytes;
   static constexpr int kSlotBytes = kXBytes + kDzBytes;
   static constexpr int kSlots = 6, kMirrored = 2;
+  static constexpr int kBesideBytes = DzRow::BesideBytes(kUnits);  // what dz of a slot is made of
   struct Slot {
-    Barrier full, empty;
+    Barrier brought, full, empty;  // `brought`: dz, or what it is made of
   };
+  static constexpr int kRingBytes = (kSlots + kMirrored) * kSlotBytes + kSlots * kBesideBytes;
+  // The last warpgroup: a warp that starts copies, and makers of dz.
+  static constexpr int kMakers = 3, kMakingThreads = kMakers * kWarpSize;
+  static constexpr int kVector = DzRow::kVector;  // channels of which a maker has sums
+  static constexpr int kSumBytes = kMakingThreads * kVector * static_cast<int>(sizeof(float));
   static constexpr int kSharedBytes =
-      kStageAlignment + (kSlots + kMirrored) * kSlotBytes + kSlots * static_cast<int>(sizeof(Slot));
+      kStageAlignment + kRingBytes + kSumBytes + kSlots * static_cast<int>(sizeof(Slot));
+  static constexpr int kPartialRows = 9 * kChannels + 1;  // of a part
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     if constexpr (kHasWarpgroups) RunWarp(args);
@@ -62,21 +75,26 @@ struct WarpgroupFilterGrad3x3 {
  private:
   static constexpr int kSide = 64;  // elements of a unit
   static constexpr int kColumns = 3 * kSide;
-  // Of the register file, what the fetching warpgroup leaves.
-  static constexpr int kRegisters = kShifts == 3 ? 152 : 232;
+  // Of the register file, what the last warpgroup leaves.
+  static constexpr int kMakerRegisters = 56, kRegisters = kShifts == 3 ? 152 : 224;
 
   struct Shared {
     unsigned char* slots;
+    float* sums;
     Slot* barriers;
 
     FASTCONV_DEVICE Shared() {
       unsigned char* const begin = SharedMemory();
       const int past = static_cast<int>(SharedAddress(begin) % kStageAlignment);
       slots = begin + (past == 0 ? 0 : kStageAlignment - past);
-      barriers = reinterpret_cast<Slot*>(slots + (kSlots + kMirrored) * kSlotBytes);
+      sums = reinterpret_cast<float*>(slots + kRingBytes);
+      barriers = reinterpret_cast<Slot*>(slots + kRingBytes + kSumBytes);
     }
     FASTCONV_DEVICE unsigned char* X(int slot) const { return slots + slot * kSlotBytes; }
     FASTCONV_DEVICE unsigned char* Dz(int slot) const { return X(slot) + kXBytes; }
+    FASTCONV_DEVICE unsigned char* Beside(int slot) const {
+      return slots + (kSlots + kMirrored) * kSlotBytes + slot * kBesideBytes;
+    }
   };
 
   // The next slot of the ring, and its round's parity.
@@ -95,16 +113,21 @@ struct WarpgroupFilterGrad3x3 {
     const Shared shared;
     if (ThreadIndex() == 0) {
       for (int i = 0; i < kSlots; ++i) {
-        Initialize(&shared.barriers[i].full, 1);
+        Initialize(&shared.barriers[i].brought, 1);
+        Initialize(&shared.barriers[i].full, 1 + kMakers);   // x, and a lane of each warp
         Initialize(&shared.barriers[i].empty, 4 * kShifts);  // a lane of each warp
       }
       FenceBarriers();
     }
     SyncThreads();
-    const int group = UniformWarpIndex() / 4;
+    const int index = UniformWarpIndex(), group = index / 4, maker = index % 4 - 1;
     if (group == kShifts) {
-      LowerRegisters<40>();
-      if (ThreadIndex() == kShifts * kWarpgroupSize) Fetcher{args, shared, {}}.Run();
+      LowerRegisters<kMakerRegisters>();
+      if (maker >= 0) {
+        Maker(args, shared, maker * kWarpSize + LaneIndex()).Run();
+      } else if (LaneIndex() == 0) {
+        Fetch(args, shared);
+      }
     } else {
       RaiseRegisters<kRegisters>();
       Multiply(args, shared, group);
@@ -117,43 +140,112 @@ struct WarpgroupFilterGrad3x3 {
   }
 
   // Rows of dz beyond the map are zero. Two of those stand before the first row and after the rows
-  // of each strip, where x has two rows more.
-  struct Fetcher {
-    const Args& args;
-    const Shared& shared;
+  // of each strip, where x has two rows more: nothing(slot) is called for the first two, and
+  // row(slot, StripRows, i, row of dz) for the others.
+  template <class Nothing, class Row>
+  static FASTCONV_DEVICE void ForSlots(const Args& args, const Nothing& nothing, const Row& row) {
     RingPosition at;
-
-    FASTCONV_DEVICE void Run() {
-      PrefetchMap(args.x);
-      PrefetchMap(args.dz);
-      for (int i = 0; i < 2; ++i) FetchDz(0, args.out_height, 0, 0);
-      ForRows(args, [&](const StripRows& rows) {
-        const int unit = rows.strip * kUnits;
-        for (int i = 0; i < rows.count + 2; ++i) {
-          unsigned char* const to = shared.X(at.slot);
-          Barrier* const full = &shared.barriers[at.slot].full;
-          const int x_units = args.cut.box_images * (args.box_units + kShifts - 1);
-          const int row = i < rows.count ? rows.first + i : args.out_height;
-          FetchDz(unit, row, rows.first_image, x_units * kUnitBytes);
-          LoadTile(to, args.x,
-                   {{0, unit - args.units_before, rows.first + i - args.pad_h, rows.first_image}},
-                   full);
-        }
-      });
-    }
-
-    // Into the next slot, where `more_bytes` are going to come, too.
-    FASTCONV_DEVICE void FetchDz(int unit, int row, int image, int more_bytes) {
-      const bool twice = at.slot < kMirrored;
-      Slot* const slot = &shared.barriers[at.slot];
-      WaitPhase(&slot->empty, at.parity ^ 1);
-      ArriveExpecting(&slot->full, more_bytes + (twice ? 2 : 1) * kDzBytes);
-      LoadTile(shared.Dz(at.slot), args.dz, {{0, unit, row, image}}, &slot->full);
-      if (twice)
-        LoadTile(shared.Dz(at.slot + kSlots), args.dz, {{0, unit, row, image}}, &slot->full);
+    for (int i = 0; i < 2; ++i) {
+      nothing(at);
       at.Advance();
     }
+    ForRows(args, [&](const StripRows& rows) {
+      for (int i = 0; i < rows.count + 2; ++i) {
+        row(at, rows, i, i < rows.count ? rows.first + i : args.out_height);
+        at.Advance();
+      }
+    });
+  }
+
+  // One thread.
+  static FASTCONV_DEVICE void Fetch(const Args& args, const Shared& shared) {
+    PrefetchMap(args.x);
+    DzRow::Prefetch(args.dz);
+    const auto fetch_dz = [&](const RingPosition& at, int unit, int row, int image, int x_bytes) {
+      const bool twice = kFolded == Folded::kNothing && at.slot < kMirrored;
+      Slot* const slot = &shared.barriers[at.slot];
+      WaitPhase(&slot->empty, at.parity ^ 1);
+      ArriveExpecting(&slot->full, x_bytes);
+      ArriveExpecting(&slot->brought, (twice ? 2 : 1) * DzRow::CopiedBytes(kUnits));
+      DzRow::Fetch(args.dz, kUnits, image, row, unit, shared.Dz(at.slot), shared.Beside(at.slot),
+                   &slot->brought);
+      if (twice) {
+        DzRow::Fetch(args.dz, kUnits, image, row, unit, shared.Dz(at.slot + kSlots), nullptr,
+                     &slot->brought);
+      }
+    };
+    ForSlots(
+        args, [&](const RingPosition& at) { fetch_dz(at, 0, args.out_height, 0, 0); },
+        [&](const RingPosition& at, const StripRows& rows, int i, int row) {
+          const int unit = rows.strip * kUnits;
+          const int x_units = args.cut.box_images * (args.box_units + kShifts - 1);
+          fetch_dz(at, unit, row, rows.first_image, x_units * kUnitBytes);
+          LoadTile(shared.X(at.slot), args.x,
+                   {{0, unit - args.units_before, rows.first + i - args.pad_h, rows.first_image}},
+                   &shared.barriers[at.slot].full);
+        });
+  }
+
+  class Maker {
+   public:
+    FASTCONV_DEVICE Maker(const Args& args, const Shared& shared, int thread)
+        : args_(args), shared_(shared), thread_(thread), row_(args.dz.folded, kUnits) {
+      FASTCONV_UNROLL
+      for (int c = 0; c < kVector; ++c) sum_[c] = 0;
+    }
+
+    FASTCONV_DEVICE void Run() {
+      ForSlots(
+          args_, [&](const RingPosition& at) { Make(at, args_.out_height); },
+          [&](const RingPosition& at, const StripRows&, int, int row) { Make(at, row); });
+      if (args_.sum_dz) StoreSums();
+    }
+
+   private:
+    FASTCONV_DEVICE void Make(const RingPosition& at, int row) {
+      Slot* const slot = &shared_.barriers[at.slot];
+      WaitPhase(&slot->brought, at.parity);
+      if (kFolded != Folded::kNothing || args_.sum_dz) {
+        unsigned char* const copy = at.slot < kMirrored ? shared_.Dz(at.slot + kSlots) : nullptr;
+        row_.template Make<kMakingThreads>(thread_, row, shared_.Dz(at.slot), copy,
+                                           shared_.Beside(at.slot), [&](const float(&dz)[kVector]) {
+                                             FASTCONV_UNROLL
+                                             for (int c = 0; c < kVector; ++c) sum_[c] += dz[c];
+                                           });
+      }
+      FenceBulkCopies();
+      SyncWarp();
+      if (LaneIndex() == 0) Arrive(&slot->full);
+    }
+
+    // The block's sums are those of its first part.
+    FASTCONV_DEVICE void StoreSums() const {
+      StoreValues(sum_, shared_.sums + thread_ * kVector);
+      SyncGroup(1, kMakingThreads);
+      if (thread_ >= kChannels) return;
+      constexpr int kRuns = kChannels / kVector;  // every so many threads have the same channels
+      float sum = 0;
+      for (int thread = thread_ / kVector; thread < kMakingThreads; thread += kRuns) {
+        sum += shared_.sums[thread * kVector + thread_ % kVector];
+      }
+      FASTCONV_UNROLL
+      for (int part = 0; part < kParts; ++part) {
+        float* const to = PartOf(args_, part) + 9 * kChannels * kChannels;
+        to[thread_] = part == 0 ? sum : 0;
+      }
+    }
+
+    const Args& args_;
+    const Shared& shared_;
+    const int thread_;  // of the makers
+    const DzRow row_;
+    float sum_[kVector];
   };
+
+  static FASTCONV_DEVICE float* PartOf(const Args& args, int part) {
+    return args.partials +
+           static_cast<int64_t>(BlockIndex().x * kParts + part) * kPartialRows * kChannels;
+  }
 
   // The warpgroup's sums: [64 elements of x][filter row][64 elements of dz].
   static FASTCONV_DEVICE void Multiply(const Args& args, const Shared& shared, int shift) {
@@ -215,12 +307,9 @@ struct WarpgroupFilterGrad3x3 {
       const int dz_pixel = dz_element / kChannels;
       const int s = FilterColumn(shift, x_element / kChannels, dz_pixel);
       if (s < 0 || s > 2) continue;
-      const int part = BlockIndex().x * kParts + dz_pixel;
-      float* const to =
-          args.partials +
-          ((static_cast<int64_t>(part) * 9 + 3 * r + s) * kChannels + x_element % kChannels) *
-              kChannels +
-          dz_element % kChannels;
+      float* const to = PartOf(args, dz_pixel) +
+                        ((3 * r + s) * kChannels + x_element % kChannels) * kChannels +
+                        dz_element % kChannels;
       const float pair[2] = {sum[i], sum[i + 1]};
       StoreElements(pair, to);
     }
