@@ -166,12 +166,23 @@ def interrupted(data, tmp_path, monkeypatch):
     return output
 
 
-def test_wall_seconds_add_up(interrupted):
-    with np.load(interrupted / "resume" / "state.npz") as state:
-        before = json.loads(str(state["point"]))["wall_seconds"]
+def test_times_add_up(interrupted):
+    run, file = Run(interrupted), interrupted / "resume" / "state.npz"
+    with np.load(file) as state:
+        saved = dict(state)
+    point = json.loads(str(saved["point"]))
+    assert 0 < point["wait_seconds"] < point["seconds"]
+    assert point["wall_seconds"] > point["seconds"] + run.history[0]["seconds"]
+    # As if it had begun an hour before: so long the rest cannot take.
+    point |= {"wait_seconds": 3600.0, "seconds": 3700.0, "wall_seconds": 3800.0}
+    np.savez(file, **(saved | {"point": json.dumps(point)}))
     assert cli.main(["train", "--resume", str(interrupted)]) == 0
-    run = Run(interrupted)
-    assert run.result["wall_seconds"] > before > run.history[0]["seconds"]
+    row = run.history[1]
+    assert row["seconds"] > 3700
+    assert row["images_per_second"] == pytest.approx(18 / row["seconds"])
+    assert row["seconds"] * row["input_share"] > 3600
+    assert row["input_share"] < 1
+    assert run.result["wall_seconds"] > 3800
 
 
 def test_other_settings_or_images_are_refused(data, interrupted, capsys):
