@@ -171,6 +171,45 @@ def test_shared_and_nested_models():
     assert_equal_results(stock, fast)
 
 
+def test_what_is_called_twice_stays_one_layer():
+    """A normalisation in two blocks would have two sets of statistics."""
+    inputs = keras.Input((8, 8, 3))
+    shared = layers.BatchNormalization()
+    x, y = (shared(layers.Conv2D(4, size, padding="same")(inputs)) for size in (1, 3))
+    stock = keras.Model(inputs, layers.Add()([x, y]))
+    randomize(stock)
+    fast = fastconv.convert(stock)
+    assert kinds(fast).count(layers.BatchNormalization) == 1
+    assert kinds(fast).count(FusedConv2D) == 2
+    assert len(fast.weights) == len(stock.weights)
+    assert_equal_results(stock, fast)
+
+
+def test_a_regularizer_of_activities_sees_the_same_ones():
+    stock = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, activity_regularizer="l2"),
+            layers.MaxPooling2D(2),
+        ]
+    )
+    fast = fastconv.convert(stock)
+    assert kinds(fast) == [FusedConv2D, MaxPooling2D]
+    x = images(stock)
+    stock(x), fast(x)
+    np.testing.assert_allclose(fast.losses, stock.losses, rtol=1e-5)
+
+
+def test_low_rank_adaptation_stays():
+    convolution = layers.Conv2D(4, 3)
+    stock = keras.Sequential([keras.Input((8, 8, 3)), convolution, layers.ReLU()])
+    convolution.enable_lora(2)
+    randomize(stock)
+    fast = fastconv.convert(stock)
+    assert kinds(fast) == [layers.Conv2D, layers.ReLU]
+    assert_equal_results(stock, fast)
+
+
 def test_other_classes_of_layers_stay():
     class Doubled(layers.Conv2D):
         def call(self, inputs):

@@ -53,6 +53,10 @@ def test_a_legend_lies_within_the_chart_and_leaves_it_room(drawn, count, length)
     assert len(drawn) == 4
 
 
+def test_equal_runs_give_equal_pictures():
+    assert charts.curves([run("fast", 3)], "loss") == charts.curves([run("fast", 3)], "loss")
+
+
 def test_lines_of_several_runs_are_named_once(drawn):
     charts.curves([run("stock", 3), run("fast", 3)], "loss")
     light, _ = drawn
