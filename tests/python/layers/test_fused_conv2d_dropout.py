@@ -115,7 +115,10 @@ def test_seeds_follow_the_order_of_layers():
 def test_rates_at_the_ends(kind):
     x = values(SHAPE, "float32", 1)
     everything, nothing = (FusedConv2D(5, 3, **{kind: rate}) for rate in (1.0, 0.0))
+    before = everything.seed_generator.state.numpy()
     np.testing.assert_array_equal(everything(x, training=True), tf.zeros((4, 7, 8, 5)))
+    # As in the stock layers, nothing was drawn.
+    np.testing.assert_array_equal(everything.seed_generator.state, before)
     np.testing.assert_array_equal(nothing(x, training=True), nothing(x))
     assert not hasattr(nothing, "seed_generator")
 
