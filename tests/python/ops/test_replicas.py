@@ -1,4 +1,7 @@
-"""Synchronized batch normalisation: two replicas compute what one would on the whole batch."""
+"""Two replicas: synchronized batch normalisation computes what one would on the whole batch.
+
+And optimizers update weights as Keras's do.
+"""
 
 import os
 import pathlib

@@ -1,10 +1,15 @@
-"""Run by test_replicas.py: a block on two replicas, of different batch sizes, and on one."""
+"""Run by test_replicas.py: a block on two replicas, of different batch sizes, and on one.
 
+Then a model with fastconv's optimizer on two replicas, and with Keras's own.
+"""
+
+import keras
+import numpy as np
 import tensorflow as tf
 from helpers import values
 from tolerances import assert_close_in_norm, chain_bound
 
-from fastconv import ops
+from fastconv import ops, optimizers
 
 CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, 2 * [tf.config.LogicalDeviceConfiguration()])
@@ -38,9 +43,29 @@ def block(x, dy, synchronized):
     return y, mean, variance, *tape.gradient(y, inputs, dy)
 
 
-def main():
-    """Compares the two."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def trained_weights(adam, strategy):
+    """Returns a model's weights after three steps."""
+    with strategy.scope():
+        keras.utils.set_random_seed(6)
+        model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(3)])
+        model.compile(adam(0.1), "mse", jit_compile=False)
+    for seed in range(3):
+        x, y = (values((4, size), tf.float32, seed).numpy() for size in (7, 3))
+        model.train_on_batch(x, y)
+    return model.get_weights()
+
+
+def compare_optimizers(strategy):
+    """Compares Adam's updates, for which replicas add up their gradients."""
+    fused, stock = (
+        trained_weights(adam, strategy) for adam in (optimizers.Adam, keras.optimizers.Adam)
+    )
+    for one, other in zip(fused, stock, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def compare_blocks(strategy):
+    """Compares the block on two replicas with that on one."""
 
     @tf.function
     def on_two():
@@ -64,6 +89,13 @@ def main():
             assert_close_in_norm(replica, one[index], bound, what)
     for what, index in (("dfilter", 4), ("dgamma", 5), ("dbeta", 6)):
         assert_close_in_norm(sum(two[index]), one[index], bound, what)
+
+
+def main():
+    """Makes all comparisons."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    compare_blocks(strategy)
+    compare_optimizers(strategy)
     print("equal")
 
 

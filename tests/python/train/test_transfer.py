@@ -1,17 +1,19 @@
 """Transfer learning in its phases, on images of VGG16's smallest size."""
 
+import dataclasses
 import shutil
 import signal
+from unittest import mock
 
 import keras
 import numpy as np
 import pytest
-from image_folders import write_dataset
+from image_folders import write_dataset, write_image
 from interrupts import send_signal
 
 from fastconv import cli
 from fastconv.errors import InputError
-from fastconv.models import load_model
+from fastconv.models import SYSTEMS, load_model
 from fastconv.train import Run, resume_point, transfer
 
 EPOCH = ["--image-size", "32", "--batch-size", "4", "--epochs", "1"]
@@ -111,6 +113,40 @@ def test_phases_interrupted_in_the_second(data, folder, vgg16, monkeypatch, caps
     assert phases == [(1, "head"), (2, "fine-tune"), (3, "fine-tune")]
     assert [row[-1] for row in histories[0]] == pytest.approx([1e-3, 1e-2, 1e-2])
     assert_equal_kernels(run.load_model()[0], whole.load_model()[0], [*LAYERS, "fc1"])
+
+
+def _small_layers(convolution, classes, variant):
+    return [
+        *convolution(4, name="block1_conv1"),
+        keras.layers.Flatten(),
+        convolution.output(classes, "softmax"),
+    ]
+
+
+def test_the_second_phase_begins_with_the_best_epoch(folder, monkeypatch):
+    """Equal images in both classes: half of them are right in every epoch, so the first is best."""
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            for k in range(4):
+                write_image(folder / "photos" / split / name / f"{k}.png", seed=k)
+    small = dataclasses.replace(SYSTEMS["vgg16"], layers=_small_layers)
+    monkeypatch.setitem(SYSTEMS, "vgg16", small)
+    stopping = mock.Mock(wraps=keras.callbacks.EarlyStopping)
+    monkeypatch.setattr(keras.callbacks, "EarlyStopping", stopping)
+    run = transfer(
+        *(folder / "photos", folder / "run", None),
+        image_size=8,
+        batch_size=4,
+        augment=False,
+        epochs=2,
+        learning_rate=0.01,
+        fine_tune_epochs=1,
+        fine_tune_learning_rate=1e-30,  # changes nothing
+    )
+    first, second, third = (row["val_loss"] for row in run.history)
+    assert third == pytest.approx(first, rel=1e-6)
+    assert second != pytest.approx(first, rel=1e-3)
+    assert stopping.mock_calls == 2 * [mock.call("val_accuracy", patience=5, mode="max")]
 
 
 def test_a_trained_model_gives_its_base_to_other_classes(data, folder, vgg16):
