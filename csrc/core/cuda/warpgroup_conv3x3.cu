@@ -51,6 +51,7 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.y = conv.y;
   args.code = conv.code;
   args.activation = conv.activation;
+  args.dropout = conv.dropout;
   args.pad_h = conv.pad_h;
   args.cut.total_rows = CeilDiv(args.images, args.cut.box_images) * args.cut.strips * args.cut.rows;
   const int units = args.cut.box_images * args.box_units;

@@ -11,16 +11,15 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
   const std::string refusal = Conv3x3Refusal(conv);
   if (!refusal.empty()) return refusal;
   if (problem.batch_statistics) return "only without statistics of the batch";
-  const Epilogue& epilogue = problem.epilogue;
-  if (pass == Conv2DPass::kForward && epilogue.pool.enabled &&
-      epilogue.dropout.kind != DropoutKind::kNone) {
-    return "only without dropout behind a pooling";
-  }
   if (conv.in_channels != conv.out_channels) return "only for as many channels out as in";
   const int64_t channels = conv.in_channels;
   if (conv.dtype == DataType::kFloat32) {
     if (pass == Conv2DPass::kBackwardFilter) return "float32 not for the gradient of the filter";
-    return channels == 32 ? "" : "float32 only with 32 channels";
+    if (channels != 32) return "float32 only with 32 channels";
+    const Epilogue& epilogue = problem.epilogue;
+    const bool drops = epilogue.pool.enabled && epilogue.dropout.kind != DropoutKind::kNone;
+    return pass == Conv2DPass::kForward && drops ? "float32 only without dropout behind a pooling"
+                                                 : "";
   }
   if (channels != 32 && channels != 64) return "only for 32 or 64 channels";
   // Maps are read in pairs of pixels.

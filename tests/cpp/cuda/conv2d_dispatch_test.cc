@@ -51,7 +51,7 @@ TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
   FusedConv2DProblem dropout = ParseConv2DProblem("x=2x9x8x32 filter=3x3x32 pool=2x2/2x2");
   dropout.epilogue.dropout.kind = DropoutKind::kElements;
   EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kForward, dropout),
-            "only without dropout behind a pooling");
+            "float32 only without dropout behind a pooling");
   EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kBackwardInput, dropout), "");
   EXPECT_EQ(refusal("x=2x9x9x48 filter=3x3x48"), "only for 32 or 64 channels");
   EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kFloat32),

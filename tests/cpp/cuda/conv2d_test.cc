@@ -408,5 +408,24 @@ INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DTest,
                                                                 kWarpgroupModes + 2)),
                          ParamName);
 
+// Images side by side, strips, an odd last row and column.
+constexpr const char* kWarpgroupDropoutProblems[] = {
+    "x=3x7x22x32 filter=3x3x32 padding=same bias act=relu pool=2x2/2x2",
+    "x=1x4x134x32 filter=3x3x32 bias act=leaky:0.25 pool=2x2/2x2",
+};
+constexpr const char* kWideWarpgroupDropoutProblems[] = {
+    "x=4x7x7x64 filter=3x3x64 padding=same bias act=leaky:0.25 pool=2x2/2x2",
+};
+INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DDropoutTest,
+                         ::testing::Combine(::testing::ValuesIn(kWarpgroupDropoutProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes,
+                                                                kWarpgroupModes + 2)),
+                         ParamName);
+INSTANTIATE_TEST_SUITE_P(WideWarpgroups, CudaConv2DDropoutTest,
+                         ::testing::Combine(::testing::ValuesIn(kWideWarpgroupDropoutProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes,
+                                                                kWarpgroupModes + 2)),
+                         ParamName);
+
 }  // namespace
 }  // namespace fastconv::testing

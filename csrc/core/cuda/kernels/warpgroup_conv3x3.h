@@ -15,8 +15,8 @@
 
 #include "core/cuda/device/bulk_copy.h"
 #include "core/cuda/device/warpgroup.h"
-#include "core/cuda/kernels/codes.h"
 #include "core/cuda/kernels/pooled_cell.h"
+#include "core/cuda/kernels/store_cell.h"
 #include "core/cuda/kernels/values.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_rings.h"
@@ -42,7 +42,10 @@ struct WarpgroupConv3x3 {
 
   static FASTCONV_DEVICE void RunWarp(const Args& args) {
     const Shared shared(args);
-    if (ThreadIndex() == 0) shared.InitializeBarriers(args.stages);
+    if (ThreadIndex() == 0) {
+      shared.InitializeBarriers(args.stages);
+      if constexpr (kDrops) *shared.dropout = DropoutStateOf<T>(args.dropout);
+    }
     SyncThreads();
     const int index = UniformWarpIndex(), group = index / 4, warp = index % 4;
     if (group == Rings::kFetchGroup) {
@@ -68,6 +71,7 @@ struct WarpgroupConv3x3 {
   static constexpr int kSums = kColumns / 2;
   static constexpr int kRowSums = kChannels / 2;
   static constexpr int kDepthBytes = 32, kDepths = kPixelBytes / kDepthBytes;
+  static constexpr bool kDrops = kPooled && sizeof(T) == 2;  // registers do not suffice for float
   // Channels of a pixel that a thread has, in vectors of 16 bytes.
   static constexpr int kValues = kChannels / 4;
   static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
@@ -169,6 +173,7 @@ struct WarpgroupConv3x3 {
         const int column = (first_column + in_strip) / kRows;
         present_[place] = present(image) && in_strip < args_.strip_pixels && column < width;
         to_[place] = to(image, column);
+        image_[place] = rows.first_image + image;
       }
     }
 
@@ -326,21 +331,23 @@ struct WarpgroupConv3x3 {
         FASTCONV_UNROLL
         for (int i = 0; i < kVectors; ++i) {
           const int64_t to = row + to_[place] + Channel(i);
-          T vector[kVector];
-          uint8_t codes[kVector];
-          FASTCONV_UNROLL
-          for (int j = 0; j < kVector; ++j) {
-            const int value = i * kVector + j;
-            if constexpr (kPooled) {
-              const float maximum = maximum_[place][value];
-              vector[j] = FromFloat<T>(maximum);
-              codes[j] = static_cast<uint8_t>(CodeOf(false, position_[place][value], maximum > 0));
-            } else {
-              vector[j] = result_[place][value];
+          if constexpr (kPooled) {
+            PooledCell<kVector> cell(0);
+            FASTCONV_UNROLL
+            for (int j = 0; j < kVector; ++j) {
+              cell.maximum[j] = maximum_[place][i * kVector + j];
+              cell.position[j] = position_[place][i * kVector + j];
             }
+            const DropoutArgs dropout = kDrops ? args_.dropout : DropoutArgs{};
+            StoreCell(cell, DropoutMask<T>(dropout, *shared_.dropout),
+                      {to, image_[place], kChannels, Channel(i)}, /*wide_codes=*/false,
+                      static_cast<T*>(args_.y), args_.code);
+          } else {
+            T vector[kVector];
+            FASTCONV_UNROLL
+            for (int j = 0; j < kVector; ++j) vector[j] = result_[place][i * kVector + j];
+            StoreElements(vector, static_cast<T*>(args_.y) + to);
           }
-          StoreElements(vector, static_cast<T*>(args_.y) + to);
-          if constexpr (kPooled) StoreElements(codes, args_.code + to);
         }
       }
     }
@@ -361,6 +368,7 @@ struct WarpgroupConv3x3 {
     T result_[kPlaces][kPooled ? 1 : kValues];
     bool present_[kPlaces];
     int64_t to_[kPlaces];
+    int image_[kPlaces];
     // Pooled: of both rows, or so far of the upper one.
     float maximum_[kPlaces][kPooled ? kValues : 1];
     int position_[kPlaces][kPooled ? kValues : 1];

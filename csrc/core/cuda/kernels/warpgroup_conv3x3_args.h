@@ -36,6 +36,7 @@ struct WarpgroupConv3x3Args {
   void* y;
   uint8_t* code;  // pooled
   ActivationArgs activation;
+  DropoutArgs dropout;  // pooled
   int images;
   int out_height, out_width;  // before pooling
   int pad_h;

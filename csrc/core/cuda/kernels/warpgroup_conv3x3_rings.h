@@ -7,6 +7,7 @@
 
 #include "core/cuda/device/bulk_copy.h"
 #include "core/cuda/device/warpgroup.h"
+#include "core/cuda/kernels/dropout.h"
 #include "core/cuda/kernels/folded_row.h"
 #include "core/cuda/kernels/pack_filter3x3.h"
 #include "core/cuda/kernels/staged_rows.h"
@@ -37,7 +38,8 @@ struct WarpgroupConv3x3Rings {
   static constexpr bool kStaged = kChannels == 32 && !kPooled;
   using Staged = StagedRows<kUnits>;
   static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
-  static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes;
+  static constexpr int kDropoutBytes = kPooled ? kStageAlignment : 0;  // a DropoutState
+  static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes + kDropoutBytes;
   static_assert(kFixedBytes % kStageAlignment == 0, "stages are aligned");
 
   // Behind the workers' warpgroups: one that starts copies and, of folded gradients, one that makes
@@ -50,6 +52,7 @@ struct WarpgroupConv3x3Rings {
   struct Shared {
     unsigned char* filter;
     unsigned char* staged;
+    DropoutState* dropout;
     unsigned char* stages;
     WarpgroupRings::Barriers* barriers;
 
@@ -58,7 +61,8 @@ struct WarpgroupConv3x3Rings {
       const int past = static_cast<int>(SharedAddress(begin) % kStageAlignment);
       filter = begin + (past == 0 ? 0 : kStageAlignment - past);
       staged = filter + Filter::kBytes;
-      stages = staged + kStagedBytes;
+      dropout = reinterpret_cast<DropoutState*>(staged + kStagedBytes);
+      stages = filter + kFixedBytes;
       barriers = reinterpret_cast<WarpgroupRings::Barriers*>(stages + kWorkers * args.stages *
                                                                           args.stage_bytes);
     }
