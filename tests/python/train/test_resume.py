@@ -190,12 +190,13 @@ def test_other_settings_or_images_are_refused(data, interrupted, capsys):
     assert "epochs=9 instead of 4" in resume("--epochs", 9)
     assert "system=cifar10 instead of fruits360" in resume("cifar10")
     assert "leave --output out" in resume("--output", "elsewhere")
-    moved = data / "train" / "cat" / "0.png"
-    moved.rename(data / "moved.png")
-    try:
-        assert "images are not those" in resume("--epochs", EPOCHS)
-    finally:
-        (data / "moved.png").rename(moved)
+    for split in ("train", "test"):
+        moved = data / split / "cat" / "0.png"
+        moved.rename(data / "moved.png")
+        try:
+            assert "images are not those" in resume("--epochs", EPOCHS)
+        finally:
+            (data / "moved.png").rename(moved)
     state = interrupted / "resume" / "state.npz"
     state.write_bytes(state.read_bytes()[:-50])
     line = resume()
