@@ -128,8 +128,7 @@ struct Conv3x3 {
     const int first_channel = chunk * kChunk;
     const Tile tile = TileAt(tile_index, args_.tile_rows, args_.tile_columns);
     const MapPart part = {args_.x, args_.height, args_.width, args_.channels, first_channel};
-    load_.Begin(part, args_.folded, tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w,
-                Pixels(slot));
+    load_.Begin(part, tile.image, tile.row - args_.pad_h, tile.column - args_.pad_w, Pixels(slot));
     if (args_.chunks > 1) FetchFilter(first_channel, Filter(slot));
     CommitCopies();
   }

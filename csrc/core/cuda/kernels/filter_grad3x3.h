@@ -108,7 +108,7 @@ struct FilterGrad3x3 {
     FetchPixels<T, kHalo, kSide * kElement, kPitch, kThreads>(x, tile.image, tile.row - args_.pad_h,
                                                               tile.column - args_.pad_w, to);
     const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs, first_output_};
-    load_.Begin(dz, args_.folded, tile.image, tile.row, tile.column, to + kXBytes);
+    load_.Begin(dz, tile.image, tile.row, tile.column, to + kXBytes);
     CommitCopies();
   }
 

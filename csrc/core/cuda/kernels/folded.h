@@ -8,15 +8,15 @@
 #include <cstring>
 #include <type_traits>
 
-#include "core/cuda/kernels/block_args.h"
 #include "core/cuda/kernels/codes.h"
 #include "core/cuda/kernels/dropout.h"
+#include "core/cuda/kernels/stage.h"
 #include "core/cuda/kernels/values.h"
 
 namespace fastconv::cuda {
 
-// Whose gradients are taken. A pooling's codes have the signs for its activation, and tell what a
-// dropout behind it has dropped.
+// Whose gradients are taken; an activation alone is not linear. A pooling's codes have the
+// signs for its activation, and tell what a dropout behind it has dropped.
 enum class Folded { kNothing, kActivation, kPooling };
 
 struct FoldedArgs {
@@ -26,7 +26,7 @@ struct FoldedArgs {
   const double* dropout_rate;  // kPooling; null: none
 };
 
-// What gradients are multiplied by.
+// What gradients of a pooled cell are multiplied by.
 template <class T>
 struct FoldedFactors {
   float slope;  // where the activation's output is not positive
@@ -56,13 +56,13 @@ FASTCONV_DEVICE void Unpack(const Bits<16>& bits, float (&values)[kVectorOf<T>])
 
 // dy of some channels of a pixel -> dz; y: what the activation gave there.
 template <class T>
-FASTCONV_DEVICE void FoldActivation(const FoldedFactors<T>& factors, const Bits<16>& y,
+FASTCONV_DEVICE void FoldActivation(const ActivationArgs& activation, const Bits<16>& y,
                                     float (&gradient)[kVectorOf<T>]) {
   float values[kVectorOf<T>];
   Unpack<T>(y, values);
   FASTCONV_UNROLL
   for (int c = 0; c < kVectorOf<T>; ++c) {
-    if (!(values[c] > 0)) gradient[c] *= factors.slope;
+    gradient[c] = ActivationGradient(activation, values[c] > 0, gradient[c]);
   }
 }
 

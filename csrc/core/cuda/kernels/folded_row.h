@@ -59,7 +59,8 @@ class FoldedRow {
     }
   }
 
-  FASTCONV_DEVICE FoldedRow(const FoldedArgs& args, int units) : factors_(args), units_(units) {}
+  FASTCONV_DEVICE FoldedRow(const FoldedArgs& args, int units)
+      : activation_{/*linear=*/false, args.activation.slope}, factors_(args), units_(units) {}
 
   // Makes dz of what Fetch has brought, and calls body(dz) for each run of 16 bytes; of the threads
   // [0, kThreads), which are whole warps, each always has the same channels: from
@@ -93,7 +94,7 @@ class FoldedRow {
     float v[kVector];
     LoadValues(reinterpret_cast<const T*>(dz + offset), v);
     if constexpr (kFolded == Folded::kActivation) {
-      FoldActivation<T>(factors_, Load<16>(beside + offset), v);
+      FoldActivation<T>(activation_, Load<16>(beside + offset), v);
       StoreRun(v, offset, dz, copy);
     }
     body(v);
@@ -142,7 +143,8 @@ class FoldedRow {
     if (copy != nullptr) StoreValues(v, reinterpret_cast<T*>(copy + offset));
   }
 
-  const FoldedFactors<T> factors_;
+  const ActivationArgs activation_;  // kActivation
+  const FoldedFactors<T> factors_;   // kPooling
   const int units_;
 };
 

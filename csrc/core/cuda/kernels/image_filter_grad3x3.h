@@ -96,7 +96,7 @@ struct ImageFilterGrad3x3 {
     if (index >= args_.tiles) return;
     const Tile tile = TileAt(index, args_.tile_rows, args_.tile_columns);
     const MapPart dz = {args_.dz, args_.out_height, args_.out_width, args_.outputs, first_output_};
-    load_.Begin(dz, args_.folded, tile.image, tile.row, tile.column, Dz(slot));
+    load_.Begin(dz, tile.image, tile.row, tile.column, Dz(slot));
     CommitCopies();
   }
 

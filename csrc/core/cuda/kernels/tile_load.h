@@ -20,12 +20,12 @@ class TileLoad {
  public:
   static constexpr int kVector = kVectorOf<T>;  // channels of a run
 
-  FASTCONV_DEVICE explicit TileLoad(const FoldedArgs& folded) : factors_(folded) {}
+  FASTCONV_DEVICE explicit TileLoad(const FoldedArgs& folded) : folded_(folded), factors_(folded) {}
 
   // Starts to load kSide x kSide pixels from (row, column) of an image on, as FetchPixels does; of
   // a pooling, (row, column) >= -2, and part.map is of half the part's size.
-  FASTCONV_DEVICE void Begin(const MapPart& part, const FoldedArgs& folded, int64_t image, int row,
-                             int column, unsigned char* to) {
+  FASTCONV_DEVICE void Begin(const MapPart& part, int64_t image, int row, int column,
+                             unsigned char* to) {
     if constexpr (kFolded == Folded::kNothing) {
       FetchPixels<T, kSide, kBytes, kPitch, kThreads>(part, image, row, column, to);
     } else if constexpr (kFolded == Folded::kActivation) {
@@ -34,7 +34,7 @@ class TileLoad {
         const PixelRun run = PixelRunAt<T, kSide, kBytes>(part, image, row, column, i);
         CopyAsync(to + Offset(i), run.present ? map + run.from : map, run.present);
         loaded_[round] = {};
-        if (run.present) loaded_[round] = Load<16>(static_cast<const T*>(folded.y) + run.from);
+        if (run.present) loaded_[round] = Load<16>(static_cast<const T*>(folded_.y) + run.from);
       });
     } else {
       const MapPart cells = {part.map, part.height / 2, part.width / 2, part.channels,
@@ -49,7 +49,7 @@ class TileLoad {
         code_[round] = {};
         if (run.present) {
           loaded_[round] = Load<16>(static_cast<const T*>(part.map) + run.from);
-          code_[round] = Load<kVector>(folded.code + run.from);
+          code_[round] = Load<kVector>(folded_.code + run.from);
         }
       });
     }
@@ -111,7 +111,7 @@ class TileLoad {
         T* run = reinterpret_cast<T*>(to + Offset(i));
         LoadValues(run, v);
         if constexpr (kFolded == Folded::kActivation) {
-          FoldActivation<T>(factors_, loaded_[round], v);
+          FoldActivation<T>(folded_.activation, loaded_[round], v);
           StoreValues(v, run);
         }
         body(v);
@@ -133,6 +133,7 @@ class TileLoad {
     }
   }
 
+  const FoldedArgs& folded_;
   const FoldedFactors<T> factors_;
   Bits<16> loaded_[kLoadedRounds];  // of y, or of dy at cells
   Bits<kVector> code_[kCodeRounds];
