@@ -1,6 +1,6 @@
 """Ends trainings at an exact step."""
 
-import os
+import signal
 
 from fastconv.train.callbacks import Recorder
 
@@ -26,7 +26,8 @@ def send_signal(number, epoch, step, patch=setattr, times=1):
         if not now["sent"] and (now["epoch"], batch) == (epoch, step):
             now["sent"] = True
             for _ in range(times):
-                os.kill(os.getpid(), number)
+                # Not os.kill: another thread may take that one later, and two of them as one.
+                signal.raise_signal(number)
         begin_step(self, batch, logs)
 
     patch(Recorder, "on_epoch_begin", on_epoch_begin)
