@@ -101,6 +101,15 @@ def test_resuming_gives_the_uninterrupted_result(
     assert_equal_runs(Run(output), whole)
 
 
+@pytest.fixture
+def python_handles_interrupts():
+    """Else a shell's background jobs, which ignore SIGINT, would ignore the second one, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handles_interrupts")
 def test_a_second_signal_ends_at_once(data, whole, tmp_path, monkeypatch, capfd):
     output = tmp_path / "run"
     with monkeypatch.context() as patch:
