@@ -77,7 +77,7 @@ RESULTS = {
 @pytest.fixture
 def needs_cuda(needs_native):
     if not native.core().build_info()["cuda"]:
-        pytest.skip("this fastconv was built without CUDA kernels")
+        pytest.skip("this fastconv was built without CUDA kernels (FASTCONV_CUDA)")
 
 
 def test_calls_have_their_scratch_memory_among_the_results(needs_cuda):

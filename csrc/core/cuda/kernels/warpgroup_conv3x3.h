@@ -71,7 +71,7 @@ struct WarpgroupConv3x3 {
   static constexpr int kSums = kColumns / 2;
   static constexpr int kRowSums = kChannels / 2;
   static constexpr int kDepthBytes = 32, kDepths = kPixelBytes / kDepthBytes;
-  static constexpr bool kDrops = kPooled && sizeof(T) == 2;  // registers do not suffice for float
+  static constexpr bool kDrops = Rings::kDrops;
   // Channels of a pixel that a thread has, in vectors of 16 bytes.
   static constexpr int kValues = kChannels / 4;
   static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
@@ -339,7 +339,8 @@ struct WarpgroupConv3x3 {
               cell.position[j] = position_[place][i * kVector + j];
             }
             const DropoutArgs dropout = kDrops ? args_.dropout : DropoutArgs{};
-            StoreCell(cell, DropoutMask<T>(dropout, *shared_.dropout),
+            const DropoutState state = kDrops ? *shared_.dropout : DropoutState{};
+            StoreCell(cell, DropoutMask<T>(dropout, state),
                       {to, image_[place], kChannels, Channel(i)}, /*wide_codes=*/false,
                       static_cast<T*>(args_.y), args_.code);
           } else {

@@ -38,7 +38,8 @@ struct WarpgroupConv3x3Rings {
   static constexpr bool kStaged = kChannels == 32 && !kPooled;
   using Staged = StagedRows<kUnits>;
   static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
-  static constexpr int kDropoutBytes = kPooled ? kStageAlignment : 0;  // a DropoutState
+  static constexpr bool kDrops = kPooled && sizeof(T) == 2;  // registers do not suffice for float
+  static constexpr int kDropoutBytes = kDrops ? kStageAlignment : 0;  // a DropoutState
   static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes + kDropoutBytes;
   static_assert(kFixedBytes % kStageAlignment == 0, "stages are aligned");
 
