@@ -5,6 +5,7 @@ import tensorflow as tf
 from fastconv import native, placement
 from fastconv.ops import arguments, reference, stock
 from fastconv.ops.epilogue import fused_epilogue
+from fastconv.ops.statistics import batch_statistics
 
 _CONVOLUTION_ATTRIBUTES = ("strides", "dilations", "padding", "explicit_paddings")
 _BLOCK_ATTRIBUTES = (
@@ -170,9 +171,7 @@ def conv2d_batch_statistics(x, filter, bias=None, strides=1, padding="valid", di
         return reference.conv2d_batch_statistics(x, filter, bias, strides, padding, dilations)
     if stock.is_faster(x, filter, convolution):
         z = fused_epilogue(stock.conv2d(x, filter, strides, padding, dilations), bias)
-        wide = tf.cast(z, arguments.accumulation_type(z.dtype))
-        mean, variance = tf.nn.moments(tf.stop_gradient(wide), [0, 1, 2])
-        return z, mean, variance
+        return z, *batch_statistics(z)
     z, mean, variance = native.ops().fastconv_conv2d_batch_statistics(
         x=x,
         filter=filter,

@@ -32,6 +32,9 @@ def fused_epilogue(
     It stands behind convolutions that another library computes. Its gradient does not need `z`. It
     can be taken once, not twice.
 
+    On a GPU a bias, with or without `"relu"` and nothing else, is left to TensorFlow's own ops:
+    XLA makes them a part of cuDNN's convolution, which then takes no pass behind it.
+
     Args:
         z: tensor `(batch, height, width, channels)` of float32, bfloat16, float16 or float64.
         bias: tensor `(channels,)` of the same type, or None. Defaults to `None`.
@@ -77,10 +80,50 @@ def fused_epilogue(
             spatial_dropout,
             seed,
         )
+    if placement.on_gpu() and _fits_into_convolution(block, drop):
+        biased = () if bias is None else (bias,)
+        return (_relu if activation == "relu" else _sum)(z, *biased)
     y, _ = native.ops().fastconv_fused_epilogue(
         z=z, bias=arguments.absent(z.dtype) if bias is None else bias, **block, **drop
     )
     return y
+
+
+def _fits_into_convolution(block, drop):
+    """Tells whether cuDNN's convolutions take in all of an epilogue."""
+    return (
+        block["activation"] in ("linear", "relu")
+        and not block["pool_size"]
+        and drop["dropout"] == "none"
+    )
+
+
+def _sum(z, bias=None):
+    return z if bias is None else tf.nn.bias_add(z, bias)
+
+
+@tf.custom_gradient
+def _relu(z, *bias):
+    """Returns `relu(z + bias)`.
+
+    With TensorFlow's own gradient, XLA asks for the signs of `z + bias` instead of the result's;
+    then both have to be stored, and relu becomes a pass of its own.
+    """
+    y = tf.nn.relu(_sum(z, *bias))
+
+    def gradients(dy):
+        dz, dbias = native.ops().fastconv_fused_epilogue_grad(
+            z=dy,  # for its shape
+            bias=bias[0] if bias else arguments.absent(y.dtype),
+            y=y,
+            code=arguments.absent(tf.uint8),
+            dy=dy,
+            activation="relu",
+            **arguments.dropout(0.0, 0.0, None),
+        )
+        return (dz, dbias) if bias else dz
+
+    return y, gradients
 
 
 @tf.RegisterGradient("Fastconv>FusedEpilogue")
@@ -88,6 +131,8 @@ def _fused_epilogue_gradient(op, dy, _):
     z, bias, dropout_rate, dropout_seed = op.inputs
     y, code = op.outputs
     attributes = {name: op.get_attr(name) for name in _ATTRIBUTES}
+    if not attributes["pool_size"]:
+        z = dy  # it has the shape, and z need not wait in memory for this
     if attributes["activation"] == b"linear" or attributes["pool_size"]:
         y = arguments.absent(y.dtype)
     dz, dbias = native.ops().fastconv_fused_epilogue_grad(

@@ -1,6 +1,32 @@
-"""Batch statistics over the replicas of a distribution strategy."""
+"""Batch statistics, of one replica and over those of a distribution strategy."""
 
 import tensorflow as tf
+
+from fastconv.ops import arguments
+
+
+def batch_statistics(z):
+    """Returns mean and population variance of each channel, from one pass over `z`.
+
+    Both are of deviations from the first image's mean, so that a mean far from zero costs no
+    digits (shifted data: Chan, Golub and LeVeque, The American Statistician 37(3), 1983). Of the
+    mean square of those, at least 1 / batch is the variance: an image that differs from all others
+    costs so much, and no more.
+
+    Args:
+        z: tensor `(batch, height, width, channels)`.
+
+    Returns:
+        Tuple `(mean, variance)` of shape `(channels,)`, float64 for a float64 `z`, else float32.
+        They are constants for differentiation.
+    """
+    wide = tf.cast(tf.stop_gradient(z), arguments.accumulation_type(z.dtype))
+    axes = [0, 1, 2]
+    shift = tf.reduce_mean(wide[:1], axes)
+    deviation = wide - shift
+    mean = tf.reduce_mean(deviation, axes)
+    variance = tf.reduce_mean(tf.square(deviation), axes) - tf.square(mean)
+    return shift + mean, tf.maximum(variance, 0)
 
 
 def samples_per_channel(z, dtype):

@@ -103,6 +103,22 @@ def test_it_completes_a_convolution():
         assert_close(gradients[name], expected[name], bound, f"d{name}")
 
 
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_the_gradient_keeps_nothing_of_its_input(activation, needs_native):
+    @tf.function
+    def gradient(z):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            y = ops.fused_epilogue(z, activation=activation)
+        return tape.gradient(y, z)
+
+    with tf.device("/CPU:0"):
+        graph = gradient.get_concrete_function(tf.TensorSpec([2, 4, 4, 3])).graph
+    (op,) = (op for op in graph.get_operations() if op.type == "Fastconv>FusedEpilogueGrad")
+    assert graph.inputs[0].name not in {source.name for source in op.inputs}
+    assert op.outputs[0].shape == [2, 4, 4, 3]
+
+
 def test_bad_arguments_are_refused():
     z = tf.zeros([1, 4, 4, 3])
     with pytest.raises(

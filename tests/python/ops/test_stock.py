@@ -5,7 +5,7 @@ import functools
 import pytest
 import tensorflow as tf
 from helpers import output_and_gradients, reference_output_and_gradients, values
-from tolerances import assert_close, largest, sum_bound
+from tolerances import assert_close, assert_statistics, largest, sum_bound
 
 from fastconv import ops, placement
 from fastconv.ops import reference
@@ -28,10 +28,10 @@ def on_gpu(monkeypatch, needs_native):
     monkeypatch.setattr(placement, "has_kernel", lambda dtype, gpu=True: gpu)
 
 
-def inputs_of(filter_shape):
-    x = values((2, 11, 12, filter_shape[2]), tf.float32, 1)
-    bias = values(filter_shape[3:], tf.float32, 3)
-    return {"x": x, "filter": values(filter_shape, tf.float32, 2), "bias": bias}
+def inputs_of(filter_shape, dtype=tf.float32):
+    x = values((2, 11, 12, filter_shape[2]), dtype, 1)
+    bias = values(filter_shape[3:], dtype, 3)
+    return {"x": x, "filter": values(filter_shape, dtype, 2), "bias": bias}
 
 
 def operations(function, inputs):
@@ -58,17 +58,79 @@ def test_results(name, on_gpu):
         assert_close(gradients[each], expected[each], bound, f"d{each}")
 
 
-def test_statistics(on_gpu):
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_what_cudnn_takes_in_is_left_to_it(activation, bias, on_gpu, dtype):
+    inputs = inputs_of((3, 3, 5, 8), dtype)
+    if not bias:
+        del inputs["bias"]
+    fused = functools.partial(ops.fused_conv2d, padding="same", activation=activation)
+    found = operations(fused, inputs)
+    assert found >= {"Conv2D"} | ({"BiasAdd"} if bias else set()) | (
+        {"Relu"} if activation else set()
+    )
+    assert "Fastconv>FusedEpilogue" not in found
+    twin = functools.partial(reference.fused_conv2d, padding="same", activation=activation)
+    for jit in (False, True):
+        y, dy, gradients = output_and_gradients(fused, inputs, jit=jit)
+        expected_y, expected = reference_output_and_gradients(twin, inputs, dy)
+        assert_close(y, expected_y, sum_bound(dtype, 46, largest(*inputs.values())), "y")
+        for each, count in {"x": 72, "filter": 264, "bias": 264}.items():
+            if each in inputs:
+                bound = sum_bound(dtype, count, largest(dy, inputs["x"]))
+                assert_close(gradients[each], expected[each], bound, f"d{each}")
+
+
+def test_the_gradient_of_relu_is_one_pass_over_what_is_stored_anyway(on_gpu):
+    @tf.function
+    def gradients(x, filter, bias):
+        with tf.GradientTape() as tape:
+            tape.watch([x, filter, bias])
+            y = ops.fused_conv2d(x, filter, bias, activation="relu")
+        return tape.gradient(y, [x, filter, bias])
+
+    graph = gradients.get_concrete_function(**inputs_of((3, 3, 5, 8))).graph
+    (gradient,) = (op for op in graph.get_operations() if op.type == "Fastconv>FusedEpilogueGrad")
+    sources = {source.op.type for source in gradient.inputs}
+    assert "Relu" in sources
+    assert not sources & {"Conv2D", "BiasAdd"}
+    (relu,) = (op for op in graph.get_operations() if op.type == "Relu")
+    (biased,) = relu.inputs
+    assert biased.consumers() == [relu]
+
+
+def test_the_gradient_of_relu_can_be_taken_once(on_gpu):
+    inputs = inputs_of((3, 3, 5, 8))
+    with tf.GradientTape() as outer:
+        outer.watch(inputs)
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            y = ops.fused_conv2d(**inputs, activation="relu")
+        first = inner.gradient(y, inputs["x"])
+    with pytest.raises(LookupError, match="FusedEpilogueGrad"):
+        outer.gradient(first, inputs["filter"])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_statistics(offset, on_gpu):
     inputs = inputs_of((5, 5, 16, 8))
+    inputs["bias"] += offset
     statistics = functools.partial(ops.conv2d_batch_statistics, padding="same")
-    assert "Fastconv>Conv2DBatchStatistics" not in operations(statistics, inputs)
-    wide = {name: tf.cast(value, tf.float64) for name, value in inputs.items()}
-    expected = reference.conv2d_batch_statistics(**wide, padding="same")
-    bound = sum_bound(tf.float32, 401, 1.0)
-    for found, exact, name in zip(
-        statistics(**inputs), expected, ("z", "mean", "variance"), strict=True
-    ):
-        assert_close(found, exact, 4 * bound, name)
+    found = operations(statistics, inputs)
+    assert not found & {"Fastconv>Conv2DBatchStatistics", "Fastconv>FusedEpilogue"}
+    z, mean, variance = statistics(**inputs)
+    twin = functools.partial(reference.fused_conv2d, padding="same")
+    exact, _ = reference_output_and_gradients(twin, inputs, tf.zeros(z.shape))
+    bound = sum_bound(tf.float32, 401, 1.0 + offset / 401)
+    assert_close(z, exact, bound, "z")
+    assert_statistics(mean, variance, tf.float32, z, 0.0)
+
+
+def test_statistics_of_images_unlike_the_first(on_gpu):
+    """The first image's mean is as far from the others' as it can be."""
+    x = tf.concat([tf.fill([1, 4, 4, 1], 1000.0), values((15, 4, 4, 1), tf.float32, 1)], axis=0)
+    z, mean, variance = ops.conv2d_batch_statistics(x, tf.ones([1, 1, 1, 3]))
+    assert_statistics(mean, variance, tf.float32, z, 0.0)
 
 
 def test_convolutions_with_a_kernel_of_their_own_take_it(on_gpu):
