@@ -171,6 +171,9 @@ class TestCore:
             ((3, 3, 32, 64), "conv3x3:tensor_cores"),
             ((3, 3, 3, 64), "image_conv3x3:tensor_cores"),
             ((5, 5, 32, 64), "stock"),
+            ((3, 3, 64, 64), "conv3x3:tensor_cores"),
+            ((3, 3, 64, 128), "stock"),
+            ((3, 3, 128, 64), "stock"),
         ],
     )
     def test_explain_conv2d_on_gpu(self, filter_shape, chosen):

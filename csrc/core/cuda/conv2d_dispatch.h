@@ -15,7 +15,7 @@ inline constexpr char kConv3x3[] = "conv3x3:tensor_cores";
 inline constexpr char kWarpgroupConv3x3[] = "conv3x3:warpgroup";
 // For maps of up to four channels, such as the images that a network reads.
 inline constexpr char kImageConv3x3[] = "image_conv3x3:tensor_cores";
-// The convolution of TensorFlow, with the epilogue as a pass of its own.
+// The convolution of TensorFlow, behind it what cuDNN leaves of the epilogue as a pass of its own.
 inline constexpr char kStock[] = "stock";
 
 // Why an implementation does not take the convolution, whose passes go together; empty: it does.

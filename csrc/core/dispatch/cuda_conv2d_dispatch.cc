@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -10,6 +11,10 @@ namespace {
 constexpr int64_t kTile = 16;
 constexpr int64_t kMaxChannels = 128;
 constexpr int64_t kMaxImageChannels = 4;
+
+// From so many channels to more, or back, cuDNN's kernels (wgmma) are near an H200's limit, and
+// mma.sync, which the kernels below take for them, does not reach that rate.
+constexpr int64_t kStockChannels = 64;
 
 bool InWholeFragments(int64_t channels) { return channels % 16 == 0 && channels <= kMaxChannels; }
 
@@ -25,6 +30,11 @@ std::string CommonRefusal(const Conv2DProblem& conv) {
   const int64_t tiles = conv.batch * ((h.in + 2) / kTile + 1) * ((w.in + 2) / kTile + 1);
   if (tiles > std::numeric_limits<int32_t>::max() / 2) return "only for fewer pixels";
   return "";
+}
+
+bool StockIsFaster(const Conv2DProblem& conv) {
+  const auto [fewer, more] = std::minmax(conv.in_channels, conv.out_channels);
+  return fewer >= kStockChannels && more > kStockChannels;
 }
 
 }  // namespace
@@ -59,9 +69,11 @@ std::vector<DispatchEntry> ExplainConv2D(const Conv2DProblem& problem) {
     if (able && chosen.empty()) chosen = name;
     entries.push_back({name, std::move(refusal), able});
   };
+  const bool stock_is_faster = StockIsFaster(problem);
+  if (stock_is_faster) add(kStock, "");
   add(kConv3x3, Conv3x3Refusal(problem));
   add(kImageConv3x3, ImageConv3x3Refusal(problem));
-  add(kStock, "");
+  if (!stock_is_faster) add(kStock, "");
   return entries;
 }
 

@@ -111,7 +111,30 @@ TEST(CudaConv2DRefusalTest, ListsWhatIsChosenFirst) {
   };
   EXPECT_EQ(able("x=2x9x9x32 filter=3x3x64"), (Names{cuda::kConv3x3, cuda::kStock}));
   EXPECT_EQ(able("x=2x9x9x3 filter=3x3x64"), (Names{cuda::kImageConv3x3, cuda::kStock}));
+  EXPECT_EQ(able("x=2x9x9x64 filter=3x3x64"), (Names{cuda::kConv3x3, cuda::kStock}));
+  EXPECT_EQ(able("x=2x9x9x128 filter=3x3x48"), (Names{cuda::kConv3x3, cuda::kStock}));
   EXPECT_EQ(able("x=2x9x9x24 filter=3x3x64"), (Names{cuda::kStock}));
+}
+
+TEST(CudaConv2DRefusalTest, PrefersStockWithManyChannels) {
+  for (const char* text : {"x=2x9x9x64 filter=3x3x128", "x=2x9x9x128 filter=3x3x64",
+                           "x=2x9x9x128 filter=3x3x128", "x=2x9x9x80 filter=3x3x64"}) {
+    for (DataType type : {DataType::kFloat32, DataType::kBFloat16, DataType::kFloat16}) {
+      FusedConv2DProblem problem = ParseConv2DProblem(text);
+      problem.conv.dtype = type;
+      const std::vector<DispatchEntry> entries =
+          cuda::ExplainConv2D(Conv2DPass::kForward, problem, /*has_warpgroups=*/true,
+                              /*allow_tf32=*/true);
+      ASSERT_EQ(entries.size(), 4u);
+      EXPECT_EQ(entries[0].implementation, cuda::kWarpgroupConv3x3);
+      EXPECT_NE(entries[0].refusal, "");
+      EXPECT_EQ(entries[1].implementation, cuda::kStock);
+      EXPECT_EQ(entries[1].refusal, "");
+      EXPECT_EQ(entries[2].implementation, cuda::kConv3x3);
+      EXPECT_EQ(entries[2].refusal, "stock is preferred");
+      EXPECT_TRUE(entries[2].able);
+    }
+  }
 }
 
 // Kernels that move 16 bytes at once would fail, and with them all that follows on the GPU.

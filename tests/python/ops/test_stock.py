@@ -11,12 +11,13 @@ from fastconv import ops, placement
 from fastconv.ops import reference
 
 BLOCK = {"activation": "relu", "pool_size": 2}
-# Filters, and arguments of the convolution, that no GPU kernel takes.
+# Filters, and arguments of the convolution, that no GPU kernel takes, or that cuDNN is better at.
 LEFT_TO_TENSORFLOW = {
     "5x5": ((5, 5, 16, 32), {"padding": "same"}),
     "few_channels": ((3, 3, 5, 8), {}),
     "strides": ((3, 3, 16, 16), {"strides": (2, 1), "padding": "same"}),
     "strides_and_dilations": ((3, 3, 16, 16), {"strides": 2, "dilations": (1, 2)}),
+    "many_channels": ((3, 3, 64, 80), {"padding": "same"}),
     "explicit": ((3, 3, 16, 17), {"padding": ((1, 2), (0, 3))}),
 }
 
