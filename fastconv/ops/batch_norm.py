@@ -239,6 +239,8 @@ def fused_conv2d_batch_norm(
         seed=seed,
     )
     if training:
+        if bias is not None and placement.on_gpu():  # there the gradient may be a pass of its own
+            bias = _with_zero_gradient(bias)
         z, mean, variance = conv2d_batch_statistics(x, filter, bias, **convolution)
         if synchronized:
             count = samples_per_channel(z, mean.dtype)
@@ -273,3 +275,12 @@ def fused_conv2d_batch_norm(
         **block,
     )
     return y, mean, variance
+
+
+@tf.custom_gradient
+def _with_zero_gradient(bias):
+    """Returns a bias that the mean of the batch takes away again.
+
+    So its gradient is 0, of which sums over the gradient on `z` leave roundings.
+    """
+    return tf.identity(bias), tf.zeros_like

@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import output_and_gradients, reference_output_and_gradients, values
@@ -132,6 +133,28 @@ def test_statistics_of_images_unlike_the_first(on_gpu):
     x = tf.concat([tf.fill([1, 4, 4, 1], 1000.0), values((15, 4, 4, 1), tf.float32, 1)], axis=0)
     z, mean, variance = ops.conv2d_batch_statistics(x, tf.ones([1, 1, 1, 3]))
     assert_statistics(mean, variance, tf.float32, z, 0.0)
+
+
+def test_a_bias_that_is_normalised_away_takes_no_pass(on_gpu):
+    inputs = inputs_of((5, 5, 16, 8))
+    moving = {"moving_mean": tf.zeros(8), "moving_variance": tf.ones(8)}
+
+    def gradients(**inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            y, _, _ = ops.fused_conv2d_batch_norm(**inputs, **moving, training=True)
+            loss = tf.reduce_sum(y * values(tuple(y.shape), y.dtype, 9))
+        return tape.gradient(loss, inputs)
+
+    np.testing.assert_array_equal(gradients(**inputs)["bias"], tf.zeros(8))
+    graph = tf.function(gradients).get_concrete_function(**inputs).graph
+    used, ahead = set(), [output.op for output in graph.outputs]
+    while ahead:
+        op = ahead.pop()
+        if op.name not in used:
+            used.add(op.name)
+            ahead += [source.op for source in op.inputs]
+    assert not {name for name in used if graph.get_operation_by_name(name).type == "BiasAddGrad"}
 
 
 def test_convolutions_with_a_kernel_of_their_own_take_it(on_gpu):
