@@ -8,10 +8,10 @@ from fastconv.ops import arguments
 def batch_statistics(z):
     """Returns mean and population variance of each channel, from one pass over `z`.
 
-    Both are of deviations from the first image's mean, so that a mean far from zero costs no
-    digits (shifted data: Chan, Golub and LeVeque, The American Statistician 37(3), 1983). Of the
-    mean square of those, at least 1 / batch is the variance: an image that differs from all others
-    costs so much, and no more.
+    Both are of deviations from the mean of a row in the first image's middle, so that a mean far
+    from zero costs no digits (shifted data: Chan, Golub and LeVeque, The American Statistician
+    37(3), 1983). Of the mean square of those, at least 1 / (batch * height) is the variance: a row
+    that differs from all others costs so much, and no more.
 
     Args:
         z: tensor `(batch, height, width, channels)`.
@@ -22,7 +22,8 @@ def batch_statistics(z):
     """
     wide = tf.cast(tf.stop_gradient(z), arguments.accumulation_type(z.dtype))
     axes = [0, 1, 2]
-    shift = tf.reduce_mean(wide[:1], axes)
+    middle = tf.shape(z)[1] // 2
+    shift = tf.reduce_mean(wide[:1, middle : middle + 1], axes)
     deviation = wide - shift
     mean = tf.reduce_mean(deviation, axes)
     variance = tf.reduce_mean(tf.square(deviation), axes) - tf.square(mean)
