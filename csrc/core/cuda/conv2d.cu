@@ -110,7 +110,7 @@ Conv3x3Args ForwardArgs(const Call& call) {
 // What warpgroups need behind the rest of a pass's scratch.
 size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   if (pass == Conv2DPass::kBackwardFilter || !TakesWarpgroups(pass, problem)) return 0;
-  return PackedFilterBytes(problem.conv.dtype, problem.conv.in_channels);
+  return PackedFilterBytes(problem.conv);
 }
 
 // Whether a pass of its own writes dz to memory and adds up the gradient of the bias.

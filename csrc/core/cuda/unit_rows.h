@@ -11,13 +11,13 @@ namespace fastconv::cuda {
 
 inline int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
-// Boxes of box_columns columns, of column_pixels pixels each, of a row of box_images images. The
-// width is a multiple of a column's.
+// Boxes of box_columns columns, of column_pixels pixels or one plane of a pixel each, of a row of
+// box_images images. The width is a multiple of a column's.
 struct RowBoxes {
   DataType dtype;
   const void* tensor;  // [images][height][width][channels]
   int64_t images, height, width;
-  int channels;
+  int channels, planes;
   int column_pixels;
   int box_columns, box_images;
 };
@@ -32,7 +32,7 @@ inline Status EncodeBoxes(const RowBoxes& rows, TensorMap* map) {
   tile.stride_bytes[0] = column * static_cast<int64_t>(SizeOf(rows.dtype));
   tile.stride_bytes[1] = tile.stride_bytes[0] * extent[1];
   tile.stride_bytes[2] = tile.stride_bytes[1] * extent[2];
-  const int box[] = {column, rows.box_columns, 1, rows.box_images};
+  const int box[] = {column / rows.planes, rows.box_columns, 1, rows.box_images};
   std::copy(box, box + kTileRank, tile.box);
   return Encode(tile, map);
 }
@@ -44,15 +44,17 @@ struct UnitRows {
   int64_t images, height, width;
   int channels;
   int box_units, box_images;
+  int unit_bytes = kUnitBytes;
 
   RowBoxes boxes(const void* of) const {
-    const int pixels = kUnitBytes / (channels * static_cast<int>(SizeOf(dtype)));
-    return {dtype, of, images, height, width, channels, pixels, box_units, box_images};
+    const int pixel_bytes = channels * static_cast<int>(SizeOf(dtype));
+    const int planes = CeilDiv(pixel_bytes, unit_bytes), pixels = CeilDiv(unit_bytes, pixel_bytes);
+    return {dtype, of, images, height, width, channels, planes, pixels, box_units, box_images};
   }
   // The same pixels of what is behind a 2x2 pooling.
   RowBoxes cells(DataType of_type, const void* of) const {
     const int pixels = box_units * boxes(of).column_pixels;
-    return {of_type, of, images, height / 2, width / 2, channels, 1, pixels / 2, box_images};
+    return {of_type, of, images, height / 2, width / 2, channels, 1, 1, pixels / 2, box_images};
   }
 };
 

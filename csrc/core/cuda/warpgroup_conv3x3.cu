@@ -28,12 +28,12 @@ void CutIntoStrips(const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
   args->cut.box_images = args->cut.strips > 1 ? 1 : std::min(side_by_side, args->images);
 }
 
-template <class T, int kChannels, bool kPooled, Folded kFolded>
+template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
 Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bool rotated,
                      void* packed_filter, Stream stream) {
-  using Kernel = WarpgroupConv3x3<T, kChannels, kPooled, kFolded>;
+  using Kernel = WarpgroupConv3x3<T, kChannels, kOutputs, kPooled, kFolded>;
   using Rings = typename Kernel::Rings;
-  using Pack = PackFilter3x3<T, kChannels, kChannels>;
+  using Pack = PackFilter3x3<T, kChannels, kOutputs>;
   WarpgroupConv3x3Args args = {};
   args.images = static_cast<int>(images);
   args.out_height = conv.out_height;
@@ -41,42 +41,56 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.cut.rows = kPooled ? conv.out_height / 2 : conv.out_height;
   if (args.images == 0 || args.cut.rows == 0 || conv.out_width < (kPooled ? 2 : 1)) return Status();
   CutIntoStrips<Rings>(conv, &args);
-  FASTCONV_RETURN_IF_ERROR(EncodeRows<kFolded>({dtype, conv.x, args.images, conv.height, conv.width,
-                                                kChannels, args.box_units, args.cut.box_images},
-                                               conv.folded, &args.x));
   FASTCONV_RETURN_IF_ERROR(
-      Launch<Pack>({Pack::kBlocks, 1}, 0, stream, {conv.filter, packed_filter, rotated}));
+      EncodeRows<kFolded>({dtype, conv.x, args.images, conv.height, conv.width, kChannels,
+                           args.box_units, args.cut.box_images, Rings::kUnit},
+                          conv.folded, &args.x));
+  const int parts = conv.outputs / kOutputs;
+  FASTCONV_RETURN_IF_ERROR(Launch<Pack>({Pack::kBlocks, parts}, 0, stream,
+                                        {conv.filter, conv.outputs, packed_filter, rotated}));
   args.filter = packed_filter;
   args.bias = conv.bias;
   args.y = conv.y;
+  args.outputs = conv.outputs;
   args.code = conv.code;
   args.activation = conv.activation;
   args.dropout = conv.dropout;
   args.pad_h = conv.pad_h;
   args.cut.total_rows = CeilDiv(args.images, args.cut.box_images) * args.cut.strips * args.cut.rows;
   const int units = args.cut.box_images * args.box_units;
-  args.beside_offset = AlignStage(std::max(units, Rings::kStageUnits) * kUnitBytes);
-  args.stage_bytes = args.beside_offset + Rings::Row::BesideBytes(units);
+  args.plane_bytes = AlignStage(std::max(units, Rings::kStageUnits) * Rings::kUnit);
+  args.stage_bytes = Rings::Planes::kCount * args.plane_bytes + Rings::Row::BesideBytes(units);
   const int left = MaxSharedBytes() - WarpgroupRings::SharedBytes(Rings::kFixedBytes, 0, 0);
   args.stages = std::min(left / (Rings::kWorkers * args.stage_bytes), kMaxStages);
-  const int blocks = std::min(Multiprocessors(), CeilDiv(args.cut.total_rows, Rings::kWorkers));
+  const int blocks =
+      std::min(CeilDiv(Multiprocessors(), parts), CeilDiv(args.cut.total_rows, Rings::kWorkers));
   return Launch<Kernel>(
-      {blocks, 1}, WarpgroupRings::SharedBytes(Rings::kFixedBytes, args.stages, args.stage_bytes),
+      {blocks, parts}, WarpgroupRings::SharedBytes(Rings::kFixedBytes, args.stages, args.stage_bytes),
       stream, args);
 }
 
-// Calls body(T(), integral constant of the channels).
+// Calls body(T(), integral constants of the channels and of the outputs of a block).
 template <class Body>
-Status WithVariant(DataType dtype, int64_t channels, const Body& body) {
+Status WithVariant(DataType dtype, const Conv3x3Args& conv, const Body& body) {
   constexpr std::integral_constant<int, 32> narrow;
   constexpr std::integral_constant<int, 64> wide;
+  const auto with_outputs = [&](auto type, auto channels) {
+    // Of float, shared memory has no room for filters of 64 by 64.
+    if constexpr (sizeof(type) * channels <= kUnitBytes) {
+      if (conv.outputs == wide) return body(type, channels, wide);
+    }
+    return body(type, channels, narrow);
+  };
+  const auto with_channels = [&](auto type) {
+    return conv.channels == narrow ? with_outputs(type, narrow) : with_outputs(type, wide);
+  };
   switch (dtype) {
     case DataType::kFloat32:
-      return body(float(), narrow);
+      return with_channels(float());
     case DataType::kBFloat16:
-      return channels == 32 ? body(BFloat16(), narrow) : body(BFloat16(), wide);
+      return with_channels(BFloat16());
     case DataType::kFloat16:
-      return channels == 32 ? body(Float16(), narrow) : body(Float16(), wide);
+      return with_channels(Float16());
     default:
       return Unimplemented(std::string("no kernels for ") + Name(dtype));
   }
@@ -95,32 +109,33 @@ bool HasWarpgroups() {
 // Of float32 shared memory has no room for what dz is made of.
 bool WarpgroupsFold(DataType dtype) { return dtype != DataType::kFloat32; }
 
-size_t PackedFilterBytes(DataType dtype, int64_t channels) {
-  return PackedFilter3x3<uint8_t, 1, 1>::kBytes * channels * channels * SizeOf(dtype);
+size_t PackedFilterBytes(const Conv2DProblem& conv) {
+  return PackedFilter3x3<uint8_t, 1, 1>::kBytes * conv.in_channels * conv.out_channels *
+         SizeOf(conv.dtype);
 }
 
 Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool pooled,
                               void* packed_filter, Stream stream) {
-  return WithVariant(dtype, args.channels, [&](auto type, auto channels) {
+  return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs) {
     using T = decltype(type);
-    constexpr int kChannels = decltype(channels)::value;
-    const auto launch = pooled ? LaunchVariant<T, kChannels, true, Folded::kNothing>
-                               : LaunchVariant<T, kChannels, false, Folded::kNothing>;
+    constexpr int kChannels = channels, kOutputs = outputs;
+    const auto launch = pooled ? LaunchVariant<T, kChannels, kOutputs, true, Folded::kNothing>
+                               : LaunchVariant<T, kChannels, kOutputs, false, Folded::kNothing>;
     return launch(dtype, images, args, /*rotated=*/false, packed_filter, stream);
   });
 }
 
 Status LaunchRotatedWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
                                      Folded folded, void* packed_filter, Stream stream) {
-  return WithVariant(dtype, args.channels, [&](auto type, auto channels) {
+  return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs) {
     using T = decltype(type);
-    constexpr int kChannels = decltype(channels)::value;
-    auto launch = LaunchVariant<T, kChannels, false, Folded::kNothing>;
+    constexpr int kChannels = channels, kOutputs = outputs;
+    auto launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kNothing>;
     if constexpr (sizeof(T) == 2) {
       if (folded == Folded::kActivation) {
-        launch = LaunchVariant<T, kChannels, false, Folded::kActivation>;
+        launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kActivation>;
       } else if (folded == Folded::kPooling) {
-        launch = LaunchVariant<T, kChannels, false, Folded::kPooling>;
+        launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kPooling>;
       }
     }
     return launch(dtype, images, args, /*rotated=*/true, packed_filter, stream);

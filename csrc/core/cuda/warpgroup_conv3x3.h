@@ -17,8 +17,8 @@ namespace fastconv::cuda {
 // Whether the kernels take the gradients behind the convolution on their way; else they read dz.
 bool WarpgroupsFold(DataType dtype);
 
-// Scratch for the packed filter, of a convolution that WarpgroupRefusal (conv2d_dispatch.h) takes.
-size_t PackedFilterBytes(DataType dtype, int64_t channels);
+// Scratch for the packed filter, of a convolution that WarpgroupConv3x3Refusal (conv2d_dispatch.h) does not refuse.
+size_t PackedFilterBytes(const Conv2DProblem& problem);
 
 // Sizes of tiles and chunks in `args` are not used.
 Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool pooled,

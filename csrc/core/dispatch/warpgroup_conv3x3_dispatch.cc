@@ -11,22 +11,26 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
   const std::string refusal = Conv3x3Refusal(conv);
   if (!refusal.empty()) return refusal;
   if (problem.batch_statistics) return "only without statistics of the batch";
-  if (conv.in_channels != conv.out_channels) return "only for as many channels out as in";
-  const int64_t channels = conv.in_channels;
+  const auto taken = [](int64_t channels) { return channels == 32 || channels == 64; };
+  if (!taken(conv.in_channels) || !taken(conv.out_channels)) return "only for 32 or 64 channels";
+  const bool of_filter = pass == Conv2DPass::kBackwardFilter;
+  if (of_filter && conv.in_channels != conv.out_channels) {
+    return "gradient of the filter only for as many channels out as in";
+  }
   if (conv.dtype == DataType::kFloat32) {
-    if (pass == Conv2DPass::kBackwardFilter) return "float32 not for the gradient of the filter";
-    if (channels != 32) return "float32 only with 32 channels";
+    if (of_filter) return "float32 not for the gradient of the filter";
     const Epilogue& epilogue = problem.epilogue;
     const bool drops = epilogue.pool.enabled && epilogue.dropout.kind != DropoutKind::kNone;
-    return pass == Conv2DPass::kForward && drops ? "float32 only without dropout behind a pooling"
-                                                 : "";
+    return pass == Conv2DPass::kForward && drops && conv.in_channels == 32
+               ? "float32 of 32 channels only without dropout behind a pooling"
+               : "";
   }
-  if (channels != 32 && channels != 64) return "only for 32 or 64 channels";
   // Maps are read in pairs of pixels.
   const WindowAxis& w = conv.window.w;
+  const bool pairs = conv.in_channels == 32 && conv.out_channels == 32;
   const bool reads_x = pass != Conv2DPass::kBackwardInput, reads_dz = pass != Conv2DPass::kForward;
-  if (channels == 32 && ((reads_x && w.in % 2 != 0) || (reads_dz && w.out % 2 != 0))) {
-    return "32 channels of 16 bits only for maps of even width";
+  if (pairs && ((reads_x && w.in % 2 != 0) || (reads_dz && w.out % 2 != 0))) {
+    return "16-bit types from 32 to 32 channels only for maps of even width";
   }
   return "";
 }

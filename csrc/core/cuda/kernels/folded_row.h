@@ -15,12 +15,15 @@ namespace fastconv::cuda {
 
 // dy behind an activation comes to where dz is going to be and y beside it; behind a pooling both
 // the cells' dy and their codes come beside it. Pooled rows begin with a cell and have whole ones.
-template <class T, int kChannels, Folded kFolded>
+// kPixels: of a unit.
+template <class T, int kChannels, Folded kFolded,
+          int kPixels = kUnitBytes / kChannels / static_cast<int>(sizeof(T))>
 class FoldedRow {
  public:
   static constexpr int kVector = kVectorOf<T>;
   static constexpr int kPixelBytes = kChannels * static_cast<int>(sizeof(T));
-  static constexpr int kPerUnit = kUnitBytes / kPixelBytes;
+  static constexpr int kPerUnit = kPixels;
+  static constexpr int kUnit = kPerUnit * kPixelBytes;  // bytes
   // Pixels that rows begin and end with multiples of.
   static constexpr int kGrain = kFolded == Folded::kPooling ? 2 : kPerUnit;
   static_assert(kGrain % kPerUnit == 0, "whole units");
@@ -28,14 +31,14 @@ class FoldedRow {
   // Room that a row of so many units takes beside it.
   static constexpr FASTCONV_HOST_DEVICE int BesideBytes(int units) {
     if (kFolded == Folded::kNothing) return 0;
-    if (kFolded == Folded::kActivation) return AlignStage(units * kUnitBytes);
+    if (kFolded == Folded::kActivation) return AlignStage(units * kUnit);
     return CodesOffset(units) + AlignStage(Cells(units) * kChannels);
   }
 
   // Bytes that Fetch brings.
   static constexpr FASTCONV_HOST_DEVICE int CopiedBytes(int units) {
-    if (kFolded == Folded::kNothing) return units * kUnitBytes;
-    if (kFolded == Folded::kActivation) return 2 * units * kUnitBytes;
+    if (kFolded == Folded::kNothing) return units * kUnit;
+    if (kFolded == Folded::kActivation) return 2 * units * kUnit;
     return Cells(units) * (kPixelBytes + kChannels);
   }
 
@@ -45,15 +48,17 @@ class FoldedRow {
   }
 
   // Starts the copies of a row of `units` units from (row, unit) of an image on. One thread.
+  // `channel`: where the plane begins.
   static FASTCONV_DEVICE void Fetch(const RowMaps& maps, int units, int image, int row, int unit,
-                                    unsigned char* dz, unsigned char* beside, Barrier* barrier) {
+                                    unsigned char* dz, unsigned char* beside, Barrier* barrier,
+                                    int channel = 0) {
     if constexpr (kFolded == Folded::kPooling) {
       // Beyond the map, too: cell -1 has rows -2 and -1.
       const TilePosition cell = {{0, unit * kPerUnit >> 1, row >> 1, image}};
       LoadTile(beside, maps.map, cell, barrier);
       LoadTile(beside + CodesOffset(units), maps.signs, cell, barrier);
     } else {
-      const TilePosition at = {{0, unit, row, image}};
+      const TilePosition at = {{channel, unit, row, image}};
       LoadTile(dz, maps.map, at, barrier);
       if constexpr (kFolded == Folded::kActivation) LoadTile(beside, maps.signs, at, barrier);
     }
@@ -75,13 +80,13 @@ class FoldedRow {
         const CellRun run = CellRunAt(i);
         if (run.cell < Cells(units_)) MakeCell(run, row & 1, dz, copy, beside, body);
       } else {
-        if (i < runs) MakePixel(SwizzledOffset<kUnitBytes>(i * 16), dz, copy, beside, body);
+        if (i < runs) MakePixel(SwizzledOffset<kUnit>(i * 16), dz, copy, beside, body);
       }
     }
   }
 
  private:
-  static constexpr uint32_t kRuns = kPixelBytes / 16, kUnitRuns = kUnitBytes / 16;
+  static constexpr uint32_t kRuns = kPixelBytes / 16, kUnitRuns = kUnit / 16;
 
   static constexpr FASTCONV_HOST_DEVICE uint32_t Cells(int units) { return units * kPerUnit / 2; }
   static constexpr FASTCONV_HOST_DEVICE int CodesOffset(int units) {
@@ -132,7 +137,7 @@ class FoldedRow {
       float v[kVector];
       cell.AtPixel(2 * lower + right, v);
       const uint32_t pixel = 2 * run.cell + right;
-      StoreRun(v, SwizzledOffset<kUnitBytes>(pixel * kPixelBytes + run.run * 16), dz, copy);
+      StoreRun(v, SwizzledOffset<kUnit>(pixel * kPixelBytes + run.run * 16), dz, copy);
       body(v);
     }
   }

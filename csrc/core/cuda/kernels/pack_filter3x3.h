@@ -8,19 +8,23 @@
 #include "core/cuda/device/warpgroup.h"
 #include "core/cuda/kernels/tensor_product.h"
 #include "core/cuda/kernels/values.h"
+#include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 
 namespace fastconv::cuda {
 
-// [filter column][slot][output in the order of columns of D][channel]. An input row lies under
-// filter row r of the output r rows above; the sums of three output rows are the columns of one
-// product. As the oldest row is complete with every input row, the filter rows belong to the three
-// in turn: the product that begins at slot 0, 2 or 1 has them in the orders 0 2 1, 1 0 2 and 2 1 0.
+// [filter column][plane][slot][output in the order of columns of D][channel]. An input row lies
+// under filter row r of the output r rows above; the sums of three output rows are the columns of
+// one product. As the oldest row is complete with every input row, the filter rows belong to the
+// three in turn: the product that begins at slot 0, 2 or 1 has them in the orders 0 2 1, 1 0 2 and
+// 2 1 0.
 template <class T, int kChannels, int kOutputs>
 struct PackedFilter3x3 {
+  using Planes = PixelPlanes<T, kChannels>;
   static constexpr int kSlots = 5;
-  static constexpr int kRowBytes = kChannels * static_cast<int>(sizeof(T));
+  static constexpr int kRowBytes = Planes::kBytes;
   static constexpr int kSlotBytes = kOutputs * kRowBytes;
-  static constexpr int kColumnBytes = kSlots * kSlotBytes;
+  static constexpr int kPlaneBytes = kSlots * kSlotBytes;
+  static constexpr int kColumnBytes = Planes::kCount * kPlaneBytes;
   static constexpr int kBytes = 3 * kColumnBytes;
 
   static FASTCONV_DEVICE int FilterRow(int slot) { return slot % 3 == 0 ? 0 : 3 - slot % 3; }
@@ -36,11 +40,12 @@ struct PackedFilter3x3 {
 
 struct PackFilter3x3Args {
   const void* filter;  // [9][channels][outputs]; rotated: [9][outputs][channels]
-  void* packed;
+  int outputs;         // a multiple of kOutputs
+  void* packed;        // for each kOutputs of them a PackedFilter3x3
   bool rotated;
 };
 
-// A thread packs 16 bytes.
+// A thread packs 16 bytes, row y of blocks the y-th kOutputs.
 template <class T, int kChannels, int kOutputs>
 struct PackFilter3x3 {
   using Args = PackFilter3x3Args;
@@ -52,26 +57,31 @@ struct PackFilter3x3 {
   static_assert(kBlocks * kThreads * 16 == Packed::kBytes, "whole blocks");
 
   static FASTCONV_DEVICE void Run(const Args& args) {
+    using Planes = typename Packed::Planes;
     const int offset = (BlockIndex().x * kThreads + ThreadIndex()) * 16;
     const int row = offset / Packed::kRowBytes;
-    const int first_channel = offset % Packed::kRowBytes / static_cast<int>(sizeof(T));
-    const int output = Packed::Output(row % kOutputs);
-    const int r = Packed::FilterRow(row / kOutputs % Packed::kSlots);
-    const int s = row / kOutputs / Packed::kSlots;
+    const int output = BlockIndex().y * kOutputs + Packed::Output(row % kOutputs);
+    const int slot = row / kOutputs, plane = slot / Packed::kSlots;
+    const int r = Packed::FilterRow(slot % Packed::kSlots), s = plane / Planes::kCount;
+    const int first_channel = plane % Planes::kCount * Planes::kChannels +
+                              offset % Packed::kRowBytes / static_cast<int>(sizeof(T));
     T elements[kPart];
     FASTCONV_UNROLL
     for (int i = 0; i < kPart; ++i) {
       elements[i] = Element(args, 3 * r + s, first_channel + i, output);
     }
-    StoreElements(elements, reinterpret_cast<T*>(static_cast<unsigned char*>(args.packed) +
-                                                 SwizzledOffset<Packed::kRowBytes>(offset)));
+    unsigned char* const packed =
+        static_cast<unsigned char*>(args.packed) + BlockIndex().y * Packed::kBytes;
+    StoreElements(elements,
+                  reinterpret_cast<T*>(packed + SwizzledOffset<Packed::kRowBytes>(offset)));
   }
 
  private:
   static FASTCONV_DEVICE T Element(const Args& args, int tap, int channel, int output) {
     const T* filter = static_cast<const T*>(args.filter);
-    const T element = args.rotated ? filter[((8 - tap) * kOutputs + output) * kChannels + channel]
-                                   : filter[(tap * kChannels + channel) * kOutputs + output];
+    const T element = args.rotated
+                          ? filter[((8 - tap) * args.outputs + output) * kChannels + channel]
+                          : filter[(tap * kChannels + channel) * args.outputs + output];
     if constexpr (sizeof(T) == 2) {
       return element;
     } else {

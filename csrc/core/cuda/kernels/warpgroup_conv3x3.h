@@ -23,11 +23,11 @@
 
 namespace fastconv::cuda {
 
-// As many channels from as to.
-template <class T, int kChannels, bool kPooled, Folded kFolded>
+// From 32 or 64 channels to 32 or 64, or to kOutputs of them.
+template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
 struct WarpgroupConv3x3 {
   using Args = WarpgroupConv3x3Args;
-  using Rings = WarpgroupConv3x3Rings<T, kChannels, kPooled, kFolded>;
+  using Rings = WarpgroupConv3x3Rings<T, kChannels, kOutputs, kPooled, kFolded>;
   static constexpr int kThreads = Rings::kWarpgroups * kWarpgroupSize;
   static constexpr int kMinBlocks = 1;
 
@@ -63,17 +63,18 @@ struct WarpgroupConv3x3 {
   using Shared = typename Rings::Shared;
   using Filter = typename Rings::Filter;
   using Staged = typename Rings::Staged;
-  static constexpr int kPixelBytes = Rings::kPixelBytes, kPerUnit = Rings::kPerUnit;
+  using Planes = typename Rings::Planes;
+  static constexpr int kPerUnit = Rings::kPerUnit;
   static constexpr int kTiles = Rings::kTiles, kTilePixels = Rings::kTilePixels;
   static constexpr bool kPairs = Rings::kPairs, kStaged = Rings::kStaged;
   static constexpr int kRows = Rings::kRows;
-  static constexpr int kColumns = 3 * kChannels;  // of a product: three rows of sums
+  static constexpr int kColumns = 3 * kOutputs;  // of a product: three rows of sums
   static constexpr int kSums = kColumns / 2;
-  static constexpr int kRowSums = kChannels / 2;
-  static constexpr int kDepthBytes = 32, kDepths = kPixelBytes / kDepthBytes;
+  static constexpr int kRowSums = kOutputs / 2;
+  static constexpr int kDepthBytes = 32, kDepths = Planes::kBytes / kDepthBytes;
   static constexpr bool kDrops = Rings::kDrops;
-  // Channels of a pixel that a thread has, in vectors of 16 bytes.
-  static constexpr int kValues = kChannels / 4;
+  // Channels of a pixel of the output that a thread has, in vectors of 16 bytes.
+  static constexpr int kValues = kOutputs / 4;
   static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
 
   class Consumer {
@@ -123,9 +124,13 @@ struct WarpgroupConv3x3 {
     // a pair of rows.
     static constexpr int kPlaces = kPooled ? (kPairs ? 2 : kTiles) : 2 * kTiles;
 
+    // Channels of y.
+    FASTCONV_DEVICE int Outputs() const { return Rings::kShared ? args_.outputs : kOutputs; }
+
     // First channel of a thread's vector.
     static FASTCONV_DEVICE int Channel(int vector) {
-      return (vector * 4 + LaneIndex() % 4) * kVector;
+      const int first = Rings::kShared ? BlockIndex().y * kOutputs : 0;
+      return first + (vector * 4 + LaneIndex() % 4) * kVector;
     }
 
     // The row of D, of all tiles, that a thread has in registers 2 and 3 (half 1) or 0 and 1.
@@ -151,7 +156,7 @@ struct WarpgroupConv3x3 {
       const int first_column = rows.strip * args_.strip_pixels;
       const auto to = [&](int image, int column) {
         return ((rows.first_image + image) * static_cast<int64_t>(height) * width + column) *
-               kChannels;
+               Outputs();
       };
       const auto present = [&](int image) {
         return image < args_.cut.box_images && rows.first_image + image < args_.images;
@@ -161,7 +166,7 @@ struct WarpgroupConv3x3 {
         const int pixels = left < args_.strip_pixels ? left : args_.strip_pixels;
         present_[0] = present(LaneIndex());
         to_[0] = to(LaneIndex(), first_column);
-        staged_bytes_ = present_[0] ? pixels * kPixelBytes : 0;
+        staged_bytes_ = present_[0] ? pixels * kOutputs * static_cast<int>(sizeof(T)) : 0;
         return;
       }
       const int box_pixels = args_.box_units * kPerUnit;
@@ -200,19 +205,24 @@ struct WarpgroupConv3x3 {
       constexpr int kComplete = (kPhase + 1) % 3;
       WarpgroupRings::Stage* const stage = &shared_.barriers->stage[group_][at_.stage];
       WaitPhase(&stage->full, at_.parity);
-      const Operand pixels = RowsOperand<kUnitBytes>(ring_ + at_.stage * args_.stage_bytes);
       const Operand filter =
-          RowsOperand<kPixelBytes>(shared_.filter) + kFirstSlot * Filter::kSlotBytes;
+          RowsOperand<Filter::kRowBytes>(shared_.filter) + kFirstSlot * Filter::kSlotBytes;
       BeginProducts(sum_);
       FASTCONV_UNROLL
-      for (int s = 0; s < 3; ++s) {
+      for (int plane = 0; plane < Planes::kCount; ++plane) {
+        const Operand pixels = RowsOperand<Rings::kUnit>(ring_ + at_.stage * args_.stage_bytes +
+                                                         plane * args_.plane_bytes);
         FASTCONV_UNROLL
-        for (int depth = 0; depth < kDepths; ++depth) {
+        for (int s = 0; s < 3; ++s) {
           FASTCONV_UNROLL
-          for (int tile = 0; tile < kTiles; ++tile) {
-            MultiplyAddAsync<kColumns>(T(), pixels + (FirstByte(tile, s) + depth * kDepthBytes),
-                                       filter + (s * Filter::kColumnBytes + depth * kDepthBytes),
-                                       sum_[tile]);
+          for (int depth = 0; depth < kDepths; ++depth) {
+            const int in_filter =
+                s * Filter::kColumnBytes + plane * Filter::kPlaneBytes + depth * kDepthBytes;
+            FASTCONV_UNROLL
+            for (int tile = 0; tile < kTiles; ++tile) {
+              MultiplyAddAsync<kColumns>(T(), pixels + (FirstByte(tile, s) + depth * kDepthBytes),
+                                         filter + in_filter, sum_[tile]);
+            }
           }
         }
       }
@@ -233,10 +243,10 @@ struct WarpgroupConv3x3 {
       Reset(kComplete);
     }
 
-    // Where a tile's pixels for filter column s begin in a row.
+    // Where a tile's pixels for filter column s begin in a plane of a row.
     FASTCONV_DEVICE int FirstByte(int tile, int s) const {
       const int pixel = (kPairs ? tile : tile * kTilePixels) + s + args_.shift;
-      return pixel * kPixelBytes;
+      return pixel * Planes::kBytes;
     }
 
     // Without branches: those would make the compiler wait for products under way.
@@ -310,7 +320,7 @@ struct WarpgroupConv3x3 {
           }
         }
       }
-      const int64_t row = static_cast<int64_t>(pending_row_) * args_.out_width * kChannels;
+      const int64_t row = static_cast<int64_t>(pending_row_) * args_.out_width * Outputs();
       staged_.Send(LaneIndex() * args_.box_units,
                    reinterpret_cast<unsigned char*>(static_cast<T*>(args_.y) + row + to_[0]),
                    pending_ ? staged_bytes_ : 0);
@@ -324,7 +334,7 @@ struct WarpgroupConv3x3 {
 
     FASTCONV_DEVICE void StorePlaces() {
       const int64_t row =
-          static_cast<int64_t>(pending_row_) * (args_.out_width / kRows) * kChannels;
+          static_cast<int64_t>(pending_row_) * (args_.out_width / kRows) * Outputs();
       FASTCONV_UNROLL
       for (int place = 0; place < kPlaces; ++place) {
         if (!pending_ || !present_[place]) continue;
@@ -341,7 +351,7 @@ struct WarpgroupConv3x3 {
             const DropoutArgs dropout = kDrops ? args_.dropout : DropoutArgs{};
             const DropoutState state = kDrops ? *shared_.dropout : DropoutState{};
             StoreCell(cell, DropoutMask<T>(dropout, state),
-                      {to, image_[place], kChannels, Channel(i)}, /*wide_codes=*/false,
+                      {to, image_[place], Outputs(), Channel(i)}, /*wide_codes=*/false,
                       static_cast<T*>(args_.y), args_.code);
           } else {
             T vector[kVector];

@@ -2,7 +2,8 @@
 //
 // A warpgroup computes one row after the other of a strip of the map, which is as wide as its sums
 // allow; of narrow maps several images lie side by side. Its rows of the input come through a ring
-// of stages. Rows are measured in units of 128 bytes: a pixel, or two.
+// of stages. Rows are measured in units of 128 bytes, a pixel or two, or of 64, a pixel. Pixels of
+// more bytes lie in planes of 128.
 #ifndef FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_ARGS_H_
 #define FASTCONV_CORE_CUDA_KERNELS_WARPGROUP_CONV3X3_ARGS_H_
 
@@ -34,6 +35,7 @@ struct WarpgroupConv3x3Args {
   const void* filter;  // PackedFilter3x3
   const void* bias;    // [outputs], or null
   void* y;
+  int outputs;    // channels of y, which rows of blocks may share
   uint8_t* code;  // pooled
   ActivationArgs activation;
   DropoutArgs dropout;  // pooled
@@ -46,7 +48,7 @@ struct WarpgroupConv3x3Args {
   int units_before;  // a strip's output, that a box begins with
   int shift;         // pixels of those that no output needs
   int stages, stage_bytes;
-  int beside_offset;  // in a stage, of what dz is made of
+  int plane_bytes;  // of a stage; behind all planes is what dz is made of
 };
 
 // Consecutive rows of a strip.
@@ -74,13 +76,23 @@ FASTCONV_DEVICE void ForStripRows(const StripCut& cut, int worker, int workers, 
   }
 }
 
-constexpr int kUnitBytes = 128;
+constexpr int kUnitBytes = 128;        // the widest
 constexpr int kStageAlignment = 1024;  // after which the permutation of units repeats
 constexpr int kMaxStages = 5;          // more were no faster
 
 constexpr FASTCONV_HOST_DEVICE int AlignStage(int bytes) {
   return (bytes + kStageAlignment - 1) / kStageAlignment * kStageAlignment;
 }
+
+// Planes that a pixel's channels lie in: one, unless they take more than a unit.
+template <class T, int kAllChannels>
+struct PixelPlanes {
+  static constexpr int kPixelBytes = kAllChannels * static_cast<int>(sizeof(T));
+  static constexpr int kCount = kPixelBytes <= kUnitBytes ? 1 : kPixelBytes / kUnitBytes;
+  // Of each:
+  static constexpr int kChannels = kAllChannels / kCount;
+  static constexpr int kBytes = kPixelBytes / kCount;
+};
 
 // Two warpgroups that multiply, each with a ring, and behind them those that fill both.
 struct WarpgroupRings {

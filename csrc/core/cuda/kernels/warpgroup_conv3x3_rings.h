@@ -15,30 +15,34 @@
 
 namespace fastconv::cuda {
 
-template <class T, int kChannels, bool kPooled, Folded kFolded>
+template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
 struct WarpgroupConv3x3Rings {
   using Args = WarpgroupConv3x3Args;
-  using Filter = PackedFilter3x3<T, kChannels, kChannels>;
-  using Row = FoldedRow<T, kChannels, kFolded>;
+  using Filter = PackedFilter3x3<T, kChannels, kOutputs>;
+  using Planes = PixelPlanes<T, kChannels>;
   static constexpr int kWorkers = WarpgroupRings::kWorkers;
 
-  static constexpr int kPixelBytes = Filter::kRowBytes;
-  static constexpr int kPerUnit = kUnitBytes / kPixelBytes;
   // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves.
-  static constexpr int kTiles = kChannels == 32 ? 2 : 1;
+  static constexpr int kTiles = kChannels == 32 && kOutputs == 32 ? 2 : 1;
   static constexpr int kTilePixels = 64;
+  static constexpr bool kPairs = kTiles == 2 && 2 * Planes::kBytes <= kUnitBytes;
+  static constexpr int kPerUnit = kPairs ? 2 : 1;
   static constexpr int kUnits = kTiles * kTilePixels / kPerUnit;
-  static constexpr bool kPairs = kPerUnit == 2;
-  static_assert(kPairs ? kTiles == 2 : kPerUnit == 1, "a tile per pixel of a pair");
-  // What products read of a stage: the last column and shift are up to three units further on.
+  static constexpr int kUnit = kPerUnit * Planes::kBytes;  // bytes
+  using Row = FoldedRow<T, Planes::kChannels, kFolded, kPerUnit>;
+  static_assert(Planes::kCount == 1 || kFolded == Folded::kNothing, "dz is made in one plane");
+  // What products read of a plane: the last column and shift are up to three units further on.
   static constexpr int kStageUnits = kUnits + 3;
   static constexpr int kRows = kPooled ? 2 : 1;  // that one of y is made of
 
+  // Whether rows of blocks share the outputs: where shared memory has no room for all of the filter.
+  static constexpr bool kShared = Planes::kCount > 1;
   // Of few channels, where threads on their own would store small pieces.
-  static constexpr bool kStaged = kChannels == 32 && !kPooled;
+  static constexpr bool kStaged = kTiles == 2 && !kPooled;
   using Staged = StagedRows<kUnits>;
   static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
-  static constexpr bool kDrops = kPooled && sizeof(T) == 2;  // registers do not suffice for float
+  // For float, registers suffice where there are sums of few pixels.
+  static constexpr bool kDrops = kPooled && (sizeof(T) == 2 || kChannels == 64);
   static constexpr int kDropoutBytes = kDrops ? kStageAlignment : 0;  // a DropoutState
   static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes + kDropoutBytes;
   static_assert(kFixedBytes % kStageAlignment == 0, "stages are aligned");
@@ -98,6 +102,10 @@ struct WarpgroupConv3x3Rings {
     return shared.stages + group * args.stages * args.stage_bytes;
   }
 
+  static FASTCONV_DEVICE unsigned char* Beside(const Args& args, unsigned char* stage) {
+    return stage + Planes::kCount * args.plane_bytes;
+  }
+
   template <class Body>
   static FASTCONV_DEVICE void ForRows(const Args& args, int group, const Body& body) {
     ForStripRows<kRows>(args.cut, BlockIndex().x * kWorkers + group, GridSize().x * kWorkers, body);
@@ -108,15 +116,21 @@ struct WarpgroupConv3x3Rings {
     Row::Prefetch(args.x);
     if (group == 0) {
       ArriveExpecting(&shared.barriers->filter, Filter::kBytes);
-      LoadBulk(shared.filter, args.filter, Filter::kBytes, &shared.barriers->filter);
+      LoadBulk(shared.filter,
+               static_cast<const unsigned char*>(args.filter) + BlockIndex().y * Filter::kBytes,
+               Filter::kBytes, &shared.barriers->filter);
     }
     const int units = args.cut.box_images * args.box_units;
     ForInputRows(args, shared, group, [&](const InputRow& row) {
       WaitPhase(&row.barriers->empty, row.parity ^ 1);  // of the first round: over before it begins
       Barrier* const come = kMakesRows ? &row.barriers->brought : &row.barriers->full;
-      ArriveExpecting(come, Row::CopiedBytes(units));
-      Row::Fetch(args.x, units, row.first_image, row.row, row.unit, row.stage,
-                 row.stage + args.beside_offset, come);
+      ArriveExpecting(come, Planes::kCount * Row::CopiedBytes(units));
+      FASTCONV_UNROLL
+      for (int plane = 0; plane < Planes::kCount; ++plane) {
+        Row::Fetch(args.x, units, row.first_image, row.row, row.unit,
+                   row.stage + plane * args.plane_bytes, Beside(args, row.stage), come,
+                   plane * Planes::kChannels);
+      }
     });
   }
 
@@ -127,7 +141,7 @@ struct WarpgroupConv3x3Rings {
     ForInputRows(args, shared, group, [&](const InputRow& row) {
       WaitPhase(&row.barriers->brought, row.parity);
       maker.template Make<kThreads>(ThreadIndex() % kThreads, row.row, row.stage, /*copy=*/nullptr,
-                                    row.stage + args.beside_offset,
+                                    Beside(args, row.stage),
                                     [](const float(&)[Row::kVector]) {});
       FenceBulkCopies();
       SyncWarp();
