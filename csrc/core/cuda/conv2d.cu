@@ -117,7 +117,7 @@ size_t PackedBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
 bool NeedsDz(Conv2DPass pass, const FusedConv2DProblem& problem) {
   if (!FusesEpilogue(problem.epilogue)) return true;
   return FoldedOf(problem.epilogue) != Folded::kNothing && TakesWarpgroups(pass, problem) &&
-         !WarpgroupsFold(problem.conv.dtype);
+         !WarpgroupsFold(problem.conv);
 }
 
 size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {

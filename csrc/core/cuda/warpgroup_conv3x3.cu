@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "core/cuda/conv2d.h"
@@ -25,7 +27,13 @@ void CutIntoStrips(const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
   args->box_units = units(args->shift + args->strip_pixels + 2);
   const int strip_units = CeilDiv(args->strip_pixels, Rings::kPerUnit);
   const int side_by_side = (Rings::kUnits - strip_units) / args->box_units + 1;
-  args->cut.box_images = args->cut.strips > 1 ? 1 : std::min(side_by_side, args->images);
+  // Within them, places in y are told by int.
+  const int64_t elements = static_cast<int64_t>(conv.out_height) * conv.out_width * conv.outputs;
+  const int64_t most = std::max<int64_t>(1, std::numeric_limits<int>::max() / elements);
+  args->cut.box_images =
+      args->cut.strips > 1
+          ? 1
+          : static_cast<int>(std::min<int64_t>({side_by_side, args->images, most}));
 }
 
 template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
@@ -65,9 +73,12 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   const int blocks =
       std::min(CeilDiv(Multiprocessors(), parts), CeilDiv(args.cut.total_rows, Rings::kWorkers));
   return Launch<Kernel>(
-      {blocks, parts}, WarpgroupRings::SharedBytes(Rings::kFixedBytes, args.stages, args.stage_bytes),
-      stream, args);
+      {blocks, parts},
+      WarpgroupRings::SharedBytes(Rings::kFixedBytes, args.stages, args.stage_bytes), stream, args);
 }
+
+// Of more channels, shared memory has no room for what dz is made of.
+constexpr bool FoldsFloat(int64_t channels) { return channels == 32; }
 
 // Calls body(T(), integral constants of the channels and of the outputs of a block).
 template <class Body>
@@ -106,8 +117,9 @@ bool HasWarpgroups() {
 #endif
 }
 
-// Of float32 shared memory has no room for what dz is made of.
-bool WarpgroupsFold(DataType dtype) { return dtype != DataType::kFloat32; }
+bool WarpgroupsFold(const Conv2DProblem& conv) {
+  return conv.dtype != DataType::kFloat32 || FoldsFloat(conv.out_channels);
+}
 
 size_t PackedFilterBytes(const Conv2DProblem& conv) {
   return PackedFilter3x3<uint8_t, 1, 1>::kBytes * conv.in_channels * conv.out_channels *
@@ -131,7 +143,7 @@ Status LaunchRotatedWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3
     using T = decltype(type);
     constexpr int kChannels = channels, kOutputs = outputs;
     auto launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kNothing>;
-    if constexpr (sizeof(T) == 2) {
+    if constexpr (sizeof(T) == 2 || FoldsFloat(kChannels)) {
       if (folded == Folded::kActivation) {
         launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kActivation>;
       } else if (folded == Folded::kPooling) {

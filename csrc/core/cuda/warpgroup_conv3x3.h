@@ -15,9 +15,10 @@
 namespace fastconv::cuda {
 
 // Whether the kernels take the gradients behind the convolution on their way; else they read dz.
-bool WarpgroupsFold(DataType dtype);
+bool WarpgroupsFold(const Conv2DProblem& problem);
 
-// Scratch for the packed filter, of a convolution that WarpgroupConv3x3Refusal (conv2d_dispatch.h) does not refuse.
+// Scratch for the packed filter, of a convolution that WarpgroupConv3x3Refusal (conv2d_dispatch.h)
+// does not refuse.
 size_t PackedFilterBytes(const Conv2DProblem& problem);
 
 // Sizes of tiles and chunks in `args` are not used.

@@ -18,12 +18,7 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
     return "gradient of the filter only for as many channels out as in";
   }
   if (conv.dtype == DataType::kFloat32) {
-    if (of_filter) return "float32 not for the gradient of the filter";
-    const Epilogue& epilogue = problem.epilogue;
-    const bool drops = epilogue.pool.enabled && epilogue.dropout.kind != DropoutKind::kNone;
-    return pass == Conv2DPass::kForward && drops && conv.in_channels == 32
-               ? "float32 of 32 channels only without dropout behind a pooling"
-               : "";
+    return of_filter ? "float32 not for the gradient of the filter" : "";
   }
   // Maps are read in pairs of pixels.
   const WindowAxis& w = conv.window.w;

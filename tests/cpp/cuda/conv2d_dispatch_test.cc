@@ -53,11 +53,6 @@ TEST(CudaConv2DRefusalTest, SaysWhyNotByWarpgroups) {
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64", DataType::kBFloat16, Conv2DPass::kBackwardFilter),
             "gradient of the filter only for as many channels out as in");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x128"), "only for 32 or 64 channels");
-  FusedConv2DProblem dropout = ParseConv2DProblem("x=2x9x8x32 filter=3x3x32 pool=2x2/2x2");
-  dropout.epilogue.dropout.kind = DropoutKind::kElements;
-  EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kForward, dropout),
-            "float32 of 32 channels only without dropout behind a pooling");
-  EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(Conv2DPass::kBackwardInput, dropout), "");
   EXPECT_EQ(refusal("x=2x9x9x48 filter=3x3x48"), "only for 32 or 64 channels");
   EXPECT_EQ(refusal("x=2x9x9x64 filter=3x3x64", DataType::kFloat32), "");
   const char* odd = "16-bit types from 32 to 32 channels only for maps of even width";

@@ -32,6 +32,8 @@ inline Operand ColumnsOperand(const void* start, int distance = operand::kUnused
   return operand::Columns(emulation::SharedAddress(start), distance);
 }
 
+inline float Hidden(float value) { return value; }
+
 template <int kTiles, int kSums>
 void BeginProducts(float (&d)[kTiles][kSums]) {
   emulation::BeginProducts(d[0], kTiles * kSums);

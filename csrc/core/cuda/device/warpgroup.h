@@ -27,6 +27,8 @@
 //   void MultiplyAddTransposedAsync<kColumns>(T(), a, b, d)   of ColumnsOperands
 //   void CommitProducts()                   makes a group of the products since the last one
 //   void WaitForProducts<kLeft>(all)        until at most kLeft groups are under way
+//   float Hidden(value)                     the value, which the compiler then does not know: sums
+//                                           that begin with a constant would make it copy sums
 //   void LowerRegisters<n>()                of each thread; what the warpgroups of a block release
 //   void RaiseRegisters<n>()                is what others can get
 //
@@ -110,6 +112,11 @@ FASTCONV_DEVICE Operand RowsOperand(const void* start) {
 }
 FASTCONV_DEVICE Operand ColumnsOperand(const void* start, int distance = operand::kUnusedDistance) {
   return operand::Columns(SharedAddress(start), distance);
+}
+
+FASTCONV_DEVICE float Hidden(float value) {
+  asm volatile("" : "+f"(value));
+  return value;
 }
 
 // Keeps reads and writes of the sums on their side of what comes before and after.

@@ -8,6 +8,7 @@
 #include "core/cuda/device/bulk_copy.h"
 #include "core/cuda/device/warpgroup.h"
 #include "core/cuda/kernels/folded.h"
+#include "core/cuda/kernels/tensor_product.h"
 #include "core/cuda/kernels/values.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 
@@ -142,10 +143,14 @@ class FoldedRow {
     }
   }
 
+  // Floats are rounded to TF32: tensor cores would cut them off.
   static FASTCONV_DEVICE void StoreRun(const float (&v)[kVector], uint32_t offset,
                                        unsigned char* dz, unsigned char* copy) {
-    StoreValues(v, reinterpret_cast<T*>(dz + offset));
-    if (copy != nullptr) StoreValues(v, reinterpret_cast<T*>(copy + offset));
+    float rounded[kVector];
+    FASTCONV_UNROLL
+    for (int c = 0; c < kVector; ++c) rounded[c] = sizeof(T) == 4 ? RoundToTf32(v[c]) : v[c];
+    StoreValues(rounded, reinterpret_cast<T*>(dz + offset));
+    if (copy != nullptr) StoreValues(rounded, reinterpret_cast<T*>(copy + offset));
   }
 
   const ActivationArgs activation_;  // kActivation

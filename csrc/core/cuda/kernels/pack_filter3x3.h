@@ -85,12 +85,7 @@ struct PackFilter3x3 {
     if constexpr (sizeof(T) == 2) {
       return element;
     } else {
-      uint32_t word;
-      memcpy(&word, &element, sizeof(word));
-      word = RoundToTf32(word);
-      T rounded;
-      memcpy(&rounded, &word, sizeof(rounded));
-      return rounded;
+      return RoundToTf32(element);
     }
   }
 };

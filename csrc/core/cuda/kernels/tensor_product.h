@@ -19,6 +19,13 @@ FASTCONV_DEVICE uint32_t RoundToTf32(uint32_t word) {
   constexpr uint32_t kExponent = 0x7F800000u, kHalfUnit = 0x1000u;
   return (word & kExponent) == kExponent ? word : word + kHalfUnit;
 }
+FASTCONV_DEVICE float RoundToTf32(float value) {
+  uint32_t word;
+  memcpy(&word, &value, sizeof(word));
+  word = RoundToTf32(word);
+  memcpy(&value, &word, sizeof(value));
+  return value;
+}
 
 template <class T, Precision kPrecision>
 struct TensorProduct {

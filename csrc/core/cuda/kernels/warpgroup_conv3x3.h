@@ -37,14 +37,14 @@ struct WarpgroupConv3x3 {
 
  private:
   // Of the register file, the workers have what the others leave.
-  static constexpr int kWorkerRegisters = Rings::kMakesRows ? 208 : 232;
-  static constexpr int kFetchRegisters = 40, kMakeRegisters = 56;
+  static constexpr int kWorkerRegisters = Rings::kMakesRows ? 224 : 232;
+  static constexpr int kFetchRegisters = 24, kMakeRegisters = 40;
 
   static FASTCONV_DEVICE void RunWarp(const Args& args) {
     const Shared shared(args);
     if (ThreadIndex() == 0) {
       shared.InitializeBarriers(args.stages);
-      if constexpr (kDrops) *shared.dropout = DropoutStateOf<T>(args.dropout);
+      if constexpr (kPooled) *shared.dropout = DropoutStateOf<T>(args.dropout);
     }
     SyncThreads();
     const int index = UniformWarpIndex(), group = index / 4, warp = index % 4;
@@ -72,7 +72,6 @@ struct WarpgroupConv3x3 {
   static constexpr int kSums = kColumns / 2;
   static constexpr int kRowSums = kOutputs / 2;
   static constexpr int kDepthBytes = 32, kDepths = Planes::kBytes / kDepthBytes;
-  static constexpr bool kDrops = Rings::kDrops;
   // Channels of a pixel of the output that a thread has, in vectors of 16 bytes.
   static constexpr int kValues = kOutputs / 4;
   static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
@@ -88,14 +87,16 @@ struct WarpgroupConv3x3 {
           slope_(args.activation.linear ? 1 : args.activation.slope),
           floor_(args.activation.linear || args.activation.slope != 0 ? -INFINITY : 0.0f) {
       FASTCONV_UNROLL
-      for (int i = 0; i < kValues; ++i) bias_[i] = 0;
-      if (args.bias == nullptr) return;
-      FASTCONV_UNROLL
-      for (int i = 0; i < kVectors; ++i) {
-        float bias[kVector];
-        LoadValues(static_cast<const T*>(args.bias) + Channel(i), bias);
+      for (int i = 0; i < kBiases; ++i) bias_[i] = Hidden(0);
+      if constexpr (kBiases == kValues) {
+        if (args.bias == nullptr) return;
         FASTCONV_UNROLL
-        for (int j = 0; j < kVector; ++j) bias_[i * kVector + j] = bias[j];
+        for (int i = 0; i < kVectors; ++i) {
+          float bias[kVector];
+          LoadValues(static_cast<const T*>(args.bias) + Channel(i), bias);
+          FASTCONV_UNROLL
+          for (int j = 0; j < kVector; ++j) bias_[i * kVector + j] = bias[j];
+        }
       }
     }
 
@@ -123,6 +124,10 @@ struct WarpgroupConv3x3 {
     // Cells of pooling, or pixels, whose results a thread stores: of each the row of D, or both of
     // a pair of rows.
     static constexpr int kPlaces = kPooled ? (kPairs ? 2 : kTiles) : 2 * kTiles;
+
+    static constexpr int kNowhere = -1;
+    // Gradients have none, but sums that begin with it.
+    static constexpr int kBiases = kFolded == Folded::kNothing ? kValues : 1;
 
     // Channels of y.
     FASTCONV_DEVICE int Outputs() const { return Rings::kShared ? args_.outputs : kOutputs; }
@@ -154,9 +159,9 @@ struct WarpgroupConv3x3 {
     FASTCONV_DEVICE void FindPixels(const StripRows& rows) {
       const int height = args_.out_height / kRows, width = args_.out_width / kRows;
       const int first_column = rows.strip * args_.strip_pixels;
+      first_ = static_cast<int64_t>(rows.first_image) * height * width * Outputs();
       const auto to = [&](int image, int column) {
-        return ((rows.first_image + image) * static_cast<int64_t>(height) * width + column) *
-               Outputs();
+        return (image * height * width + column) * Outputs();
       };
       const auto present = [&](int image) {
         return image < args_.cut.box_images && rows.first_image + image < args_.images;
@@ -164,9 +169,9 @@ struct WarpgroupConv3x3 {
       if constexpr (kStaged) {  // lanes have an image each
         const int left = args_.out_width - first_column;
         const int pixels = left < args_.strip_pixels ? left : args_.strip_pixels;
-        present_[0] = present(LaneIndex());
-        to_[0] = to(LaneIndex(), first_column);
-        staged_bytes_ = present_[0] ? pixels * kOutputs * static_cast<int>(sizeof(T)) : 0;
+        const bool stores = present(LaneIndex());
+        to_[0] = stores ? to(LaneIndex(), first_column) : kNowhere;
+        staged_bytes_ = stores ? pixels * kOutputs * static_cast<int>(sizeof(T)) : 0;
         return;
       }
       const int box_pixels = args_.box_units * kPerUnit;
@@ -176,8 +181,8 @@ struct WarpgroupConv3x3 {
         const int image = pixel / box_pixels;
         const int in_strip = pixel - image * box_pixels;
         const int column = (first_column + in_strip) / kRows;
-        present_[place] = present(image) && in_strip < args_.strip_pixels && column < width;
-        to_[place] = to(image, column);
+        const bool stores = present(image) && in_strip < args_.strip_pixels && column < width;
+        to_[place] = stores ? to(image, column) : kNowhere;
         image_[place] = rows.first_image + image;
       }
     }
@@ -188,7 +193,7 @@ struct WarpgroupConv3x3 {
         FASTCONV_UNROLL
         for (int value = 0; value < kValues; ++value) {
           FASTCONV_UNROLL
-          for (int half = 0; half < 2; ++half) Sum(tile, row, half, value) = bias_[value];
+          for (int half = 0; half < 2; ++half) Sum(tile, row, half, value) = bias_[value % kBiases];
         }
       }
     }
@@ -321,9 +326,10 @@ struct WarpgroupConv3x3 {
         }
       }
       const int64_t row = static_cast<int64_t>(pending_row_) * args_.out_width * Outputs();
-      staged_.Send(LaneIndex() * args_.box_units,
-                   reinterpret_cast<unsigned char*>(static_cast<T*>(args_.y) + row + to_[0]),
-                   pending_ ? staged_bytes_ : 0);
+      staged_.Send(
+          LaneIndex() * args_.box_units,
+          reinterpret_cast<unsigned char*>(static_cast<T*>(args_.y) + first_ + row + to_[0]),
+          pending_ ? staged_bytes_ : 0);
     }
 
     FASTCONV_DEVICE Bits<16> Vector(int place, int vector) const {
@@ -334,10 +340,10 @@ struct WarpgroupConv3x3 {
 
     FASTCONV_DEVICE void StorePlaces() {
       const int64_t row =
-          static_cast<int64_t>(pending_row_) * (args_.out_width / kRows) * Outputs();
+          first_ + static_cast<int64_t>(pending_row_) * (args_.out_width / kRows) * Outputs();
       FASTCONV_UNROLL
       for (int place = 0; place < kPlaces; ++place) {
-        if (!pending_ || !present_[place]) continue;
+        if (!pending_ || to_[place] == kNowhere) continue;
         FASTCONV_UNROLL
         for (int i = 0; i < kVectors; ++i) {
           const int64_t to = row + to_[place] + Channel(i);
@@ -348,9 +354,7 @@ struct WarpgroupConv3x3 {
               cell.maximum[j] = maximum_[place][i * kVector + j];
               cell.position[j] = position_[place][i * kVector + j];
             }
-            const DropoutArgs dropout = kDrops ? args_.dropout : DropoutArgs{};
-            const DropoutState state = kDrops ? *shared_.dropout : DropoutState{};
-            StoreCell(cell, DropoutMask<T>(dropout, state),
+            StoreCell(cell, DropoutMask<T>(args_.dropout, *shared_.dropout),
                       {to, image_[place], Outputs(), Channel(i)}, /*wide_codes=*/false,
                       static_cast<T*>(args_.y), args_.code);
           } else {
@@ -371,14 +375,14 @@ struct WarpgroupConv3x3 {
     int staged_bytes_ = 0;  // of the lane's image
     const float slope_, floor_;
     typename Rings::RingPosition at_;
-    float bias_[kValues];
+    float bias_[kBiases];
     float sum_[kTiles][kSums];
     // The row that is complete and not yet stored, and where it goes.
     bool pending_ = false;
     int pending_row_ = 0;
     T result_[kPlaces][kPooled ? 1 : kValues];
-    bool present_[kPlaces];
-    int64_t to_[kPlaces];
+    int64_t first_ = 0;  // of y: the strip's first image
+    int to_[kPlaces];    // from there on, in its first row
     int image_[kPlaces];
     // Pooled: of both rows, or so far of the upper one.
     float maximum_[kPlaces][kPooled ? kValues : 1];

@@ -22,8 +22,10 @@ struct WarpgroupConv3x3Rings {
   using Planes = PixelPlanes<T, kChannels>;
   static constexpr int kWorkers = WarpgroupRings::kWorkers;
 
-  // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves.
-  static constexpr int kTiles = kChannels == 32 && kOutputs == 32 ? 2 : 1;
+  // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves. With
+  // two of float there would be no registers left for pooling and dropout.
+  static constexpr bool kNarrow = kChannels == 32 && kOutputs == 32;
+  static constexpr int kTiles = kNarrow && !(kPooled && sizeof(T) == 4) ? 2 : 1;
   static constexpr int kTilePixels = 64;
   static constexpr bool kPairs = kTiles == 2 && 2 * Planes::kBytes <= kUnitBytes;
   static constexpr int kPerUnit = kPairs ? 2 : 1;
@@ -35,15 +37,16 @@ struct WarpgroupConv3x3Rings {
   static constexpr int kStageUnits = kUnits + 3;
   static constexpr int kRows = kPooled ? 2 : 1;  // that one of y is made of
 
-  // Whether rows of blocks share the outputs: where shared memory has no room for all of the filter.
+  // Whether rows of blocks share the outputs: where shared memory has no room for all of the
+  // filter.
   static constexpr bool kShared = Planes::kCount > 1;
-  // Of few channels, where threads on their own would store small pieces.
-  static constexpr bool kStaged = kTiles == 2 && !kPooled;
+  // Of few channels, where threads on their own would store small pieces; beside rows of float of
+  // which dz is made there is no room.
+  static constexpr bool kStaged =
+      kTiles == 2 && !kPooled && (sizeof(T) == 2 || kFolded == Folded::kNothing);
   using Staged = StagedRows<kUnits>;
   static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
-  // For float, registers suffice where there are sums of few pixels.
-  static constexpr bool kDrops = kPooled && (sizeof(T) == 2 || kChannels == 64);
-  static constexpr int kDropoutBytes = kDrops ? kStageAlignment : 0;  // a DropoutState
+  static constexpr int kDropoutBytes = kPooled ? kStageAlignment : 0;  // a DropoutState
   static constexpr int kFixedBytes = Filter::kBytes + kStagedBytes + kDropoutBytes;
   static_assert(kFixedBytes % kStageAlignment == 0, "stages are aligned");
 
@@ -141,8 +144,7 @@ struct WarpgroupConv3x3Rings {
     ForInputRows(args, shared, group, [&](const InputRow& row) {
       WaitPhase(&row.barriers->brought, row.parity);
       maker.template Make<kThreads>(ThreadIndex() % kThreads, row.row, row.stage, /*copy=*/nullptr,
-                                    Beside(args, row.stage),
-                                    [](const float(&)[Row::kVector]) {});
+                                    Beside(args, row.stage), [](const float(&)[Row::kVector]) {});
       FenceBulkCopies();
       SyncWarp();
       if (LaneIndex() == 0) Arrive(&row.barriers->full);
