@@ -190,7 +190,7 @@ class TestCore:
             assert entries[0][:2] == ("forward", "conv3x3:warpgroup")
             return entries[0][2]
 
-        assert refusal(64) == "only for as many channels out as in"
+        assert refusal(48) == "only for 32 or 64 channels"
         assert refusal(32, tf32=False) == "float32 only where TF32 is allowed"
 
     @pytest.mark.parametrize(
