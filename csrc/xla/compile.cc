@@ -69,6 +69,7 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
     const OpDefinition* definition;
     OP_REQUIRES_OK(construction, CreateOp(*this, *construction, &definition, &op_));
     target_ = XlaTarget(definition->name);
+    if (definition->in_place_in_xla) in_place_input_ = definition->in_place_input;
     OP_REQUIRES_OK(construction, ToAbslStatus(ToMlirDictionary(TensorFlowAttrReader(construction),
                                                                *definition, &attributes_)));
     on_gpu_ = construction->device_type() == tensorflow::DeviceType(tensorflow::DEVICE_GPU_XLA_JIT);
@@ -79,15 +80,14 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
     std::vector<xla::XlaOp> operands(inputs.size());
     // Kernels read and write row-major memory; XLA transposes where it has chosen otherwise.
     std::vector<xla::Shape> operand_shapes(inputs.size());
-    // Results that are new values of variables, the first inputs, take their memory.
-    std::vector<Alias> aliases;
+    int64_t num_variables = 0;  // the first inputs; results are their new values
     for (size_t i = 0; i < inputs.size(); ++i) {
       tensorflow::DataType type = context->input_type(i);
       if (type == tensorflow::DT_RESOURCE) {
         tensorflow::TensorShape variable_shape;
         OP_REQUIRES_OK(context, context->GetVariableTypeAndShape(i, &type, &variable_shape));
         OP_REQUIRES_OK(context, context->ReadVariableInput(i, type, nullptr, &operands[i]));
-        aliases.push_back({{static_cast<int64_t>(i)}, {static_cast<int64_t>(i), {}}});
+        ++num_variables;
       } else {
         operands[i] = context->Input(i);
       }
@@ -123,7 +123,13 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
           xla::ShapeUtil::MakeShape(xla::U8, {static_cast<int64_t>(workspace_bytes)}));
     }
     const bool is_tuple = output_shapes.size() > 1;
-    if (!is_tuple && !aliases.empty()) aliases = {{{}, {0, {}}}};
+    // Results that take an operand's memory.
+    std::vector<Alias> aliases;
+    const auto add_alias = [&aliases, is_tuple](int64_t output, int64_t input) {
+      aliases.push_back({is_tuple ? xla::ShapeIndex{output} : xla::ShapeIndex{}, {input, {}}});
+    };
+    for (int64_t i = 0; i < num_variables; ++i) add_alias(i, i);
+    if (in_place_input_ >= 0) add_alias(0, in_place_input_);
     const xla::XlaOp call = xla::CustomCallWithLayout(
         context->builder(), target_, operands,
         is_tuple ? xla::ShapeUtil::MakeTupleShape(output_shapes) : output_shapes[0], operand_shapes,
@@ -132,7 +138,7 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
     for (size_t i = 0; i < outputs.size(); ++i) {
       const xla::XlaOp result = is_tuple ? xla::GetTupleElement(call, i) : call;
-      if (aliases.empty()) {
+      if (num_variables == 0) {
         context->SetOutput(i, result);
       } else {
         OP_REQUIRES_OK(context, context->AssignVariable(i, ToTensorFlow(outputs[i].dtype), result));
@@ -148,6 +154,7 @@ class CustomCallKernel final : public tensorflow::XlaOpKernel {
   std::string target_;
   std::string attributes_;
   bool on_gpu_ = false;
+  int in_place_input_ = -1;  // negative: none
 };
 
 #define FASTCONV_REGISTER_XLA_KERNEL(name) \

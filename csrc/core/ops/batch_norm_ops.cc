@@ -268,7 +268,7 @@ std::vector<OpDefinition> BatchNormOps() {
           {"FusedBatchNormGradReduce", attrs, 9, 2, MakeOp<FusedBatchNormGradReduceOp>, kNotInPlace,
            kRunsOnStream},
           {"FusedBatchNormGradApply", attrs, 12, 1, MakeOp<FusedBatchNormGradApplyOp>,
-           FusedBatchNormGradApplyOp::kInPlaceInput, kRunsOnStream}};
+           FusedBatchNormGradApplyOp::kInPlaceInput, kRunsOnStream, /*in_place_in_xla=*/true}};
 }
 
 }  // namespace fastconv

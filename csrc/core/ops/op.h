@@ -103,6 +103,9 @@ struct OpDefinition {
   // else needs it: Run reads each of its elements before it writes there. Negative: none.
   int in_place_input = -1;
   bool runs_on_stream = false;
+  // Whether the output takes that memory in XLA, too, which is told before anybody knows who else
+  // needs the input. Where somebody does, XLA copies it first.
+  bool in_place_in_xla = false;
 };
 
 // All ops; FindOp returns null for an unknown name.

@@ -200,10 +200,11 @@ def test_statistics_returned(training):
         assert_close_in_norm(actual, exact, chain_bound(tf.float32, 27), "statistics")
 
 
+@pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("z_is_needed", [False, True])
 @pytest.mark.parametrize("name", ["relu", "relu_pool"])
-def test_gradient_in_place(name, z_is_needed):
-    # In a graph the gradient may take z's memory; in eager execution the tape holds z.
+def test_gradient_in_place(name, z_is_needed, jit):
+    # In a graph the gradient takes z's memory; in eager execution the tape holds z.
     inputs = batch_norm_inputs(tf.float32)
     halved = inputs.pop("z") / 2
 
@@ -216,10 +217,25 @@ def test_gradient_in_place(name, z_is_needed):
         with tf.control_dependencies([dz]):
             return dz, z + 1 if z_is_needed else None
 
-    dz, z_plus_1 = tf.function(run, jit_compile=False)(halved)
+    dz, z_plus_1 = tf.function(run, jit_compile=jit)(halved)
     np.testing.assert_array_equal(dz, run(halved)[0])
     if z_is_needed:
         np.testing.assert_array_equal(z_plus_1, 2 * halved + 1)
+
+
+def test_xla_plans_the_gradient_in_place(needs_native):
+    inputs = batch_norm_inputs(tf.float32)
+
+    @tf.function(jit_compile=True)
+    def gradient(z):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            y = ops.fused_batch_norm(**{**inputs, "z": z})
+        return tape.gradient(y, z)
+
+    program = gradient.experimental_get_compiler_ir(inputs["z"])(stage="hlo")
+    (call,) = (line for line in program.splitlines() if '"fastconv_fused_batch_norm_grad_a' in line)
+    assert "output_to_operand_aliasing={{}: (0, {})}" in call
 
 
 @pytest.mark.parametrize("name", ["linear", "leaky", "pool"])
