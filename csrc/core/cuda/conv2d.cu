@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 
 #include "core/cuda/batch_norm.h"
@@ -49,14 +50,20 @@ int TilesOf(const Conv2DProblem& conv) {
                           TilesAlong(conv.window.w.out));
 }
 
-size_t StatisticsBytes(const Conv2DProblem& conv) {
-  const int channels = static_cast<int>(conv.out_channels);
-  return MaxConv3x3Blocks(TilesOf(conv), channels) * kStatisticsValues * channels * sizeof(float);
-}
-
 // Of float32 only where it may be rounded.
 bool TakesWarpgroups(Conv2DPass pass, const FusedConv2DProblem& problem) {
   return HasWarpgroups() && WarpgroupConv3x3Refusal(pass, problem).empty();
+}
+
+// Enough for either kernel: which one float32 takes, its rounding decides.
+size_t StatisticsBytes(const FusedConv2DProblem& problem) {
+  const Conv2DProblem& conv = problem.conv;
+  const int channels = static_cast<int>(conv.out_channels);
+  const size_t bytes =
+      MaxConv3x3Blocks(TilesOf(conv), channels) * kStatisticsValues * channels * sizeof(float);
+  return TakesWarpgroups(Conv2DPass::kForward, problem)
+             ? std::max(bytes, WarpgroupStatisticsBytes(conv))
+             : bytes;
 }
 
 size_t FilterPartialBytes(const FusedConv2DProblem& problem) {
@@ -124,7 +131,7 @@ size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
   switch (pass) {
     case Conv2DPass::kForward:
-      if (problem.batch_statistics) return StatisticsBytes(conv);
+      if (problem.batch_statistics) return StatisticsBytes(problem);
       return FusesEpilogue(problem.epilogue) ? 0 : ZBytes(conv);
     case Conv2DPass::kBackwardInput:
       return NeedsDz(pass, problem) ? ZBytes(conv) : 0;
@@ -136,10 +143,10 @@ size_t PassBytes(Conv2DPass pass, const FusedConv2DProblem& problem) {
   return 0;
 }
 
-// The convolution itself, by warpgroups where they take it. `blocks`: how many partial statistics
+// The convolution itself, by warpgroups where they take it. `partials`: how many partial statistics
 // there are.
 Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv3x3Result result,
-                Folded folded, int* blocks = nullptr) {
+                Folded folded, int* partials = nullptr) {
   const Conv2DProblem& conv = call.problem.conv;
   const bool rotated = pass == Conv2DPass::kBackwardInput;
   const bool rounded = conv.dtype != DataType::kFloat32 || call.precision == FloatPrecision::kTf32;
@@ -149,8 +156,8 @@ Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv
       return LaunchRotatedWarpgroupConv3x3(conv.dtype, conv.batch, args, folded, packed,
                                            call.stream);
     }
-    return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, result == Conv3x3Result::kPooledMap,
-                                  packed, call.stream);
+    return LaunchWarpgroupConv3x3(conv.dtype, conv.batch, args, result, packed, call.stream,
+                                  partials);
   }
   if (rotated) {
     const auto launch = Of(folded, LaunchRotatedConv3x3, LaunchRotatedConv3x3OfActivation,
@@ -158,7 +165,7 @@ Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv
     return launch(conv.dtype, call.precision, args, call.stream);
   }
   if (TakesImage(conv)) {
-    return LaunchImageConv3x3(conv.dtype, call.precision, result, args, call.stream, blocks);
+    return LaunchImageConv3x3(conv.dtype, call.precision, result, args, call.stream, partials);
   }
   switch (result) {
     case Conv3x3Result::kMap:
@@ -166,7 +173,7 @@ Status Convolve(Conv2DPass pass, const Call& call, const Conv3x3Args& args, Conv
     case Conv3x3Result::kPooledMap:
       return LaunchPooledConv3x3(conv.dtype, call.precision, args, call.stream);
     case Conv3x3Result::kMapAndStatistics:
-      return LaunchConv3x3WithStatistics(conv.dtype, call.precision, args, call.stream, blocks);
+      return LaunchConv3x3WithStatistics(conv.dtype, call.precision, args, call.stream, partials);
   }
   return Status(StatusCode::kInternal, "No such result");
 }
@@ -187,10 +194,11 @@ Status Forward(const Call& call) {
   args.dropout = DropoutOf(epilogue, call.dropout);
   if (call.problem.batch_statistics) {
     args.statistics = reinterpret_cast<float*>(call.workspace);
-    int blocks = 0;
+    int partials = 0;
     FASTCONV_RETURN_IF_ERROR(Convolve(Conv2DPass::kForward, call, args,
-                                      Conv3x3Result::kMapAndStatistics, Folded::kNothing, &blocks));
-    return MergeBatchStatistics(args.statistics, blocks, conv.out_channels,
+                                      Conv3x3Result::kMapAndStatistics, Folded::kNothing,
+                                      &partials));
+    return MergeBatchStatistics(args.statistics, partials, conv.out_channels,
                                 static_cast<float*>(call.args.mean),
                                 static_cast<float*>(call.args.variance), call.stream);
   }

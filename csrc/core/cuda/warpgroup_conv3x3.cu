@@ -36,18 +36,18 @@ void CutIntoStrips(const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
           : static_cast<int>(std::min<int64_t>({side_by_side, args->images, most}));
 }
 
-template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
+template <class T, int kChannels, int kOutputs, Conv3x3Result kResult, Folded kFolded>
 Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bool rotated,
-                     void* packed_filter, Stream stream) {
-  using Kernel = WarpgroupConv3x3<T, kChannels, kOutputs, kPooled, kFolded>;
+                     void* packed_filter, Stream stream, int* partials) {
+  using Kernel = WarpgroupConv3x3<T, kChannels, kOutputs, kResult, kFolded>;
   using Rings = typename Kernel::Rings;
   using Pack = PackFilter3x3<T, kChannels, kOutputs>;
   WarpgroupConv3x3Args args = {};
   args.images = static_cast<int>(images);
   args.out_height = conv.out_height;
   args.out_width = conv.out_width;
-  args.cut.rows = kPooled ? conv.out_height / 2 : conv.out_height;
-  if (args.images == 0 || args.cut.rows == 0 || conv.out_width < (kPooled ? 2 : 1)) return Status();
+  args.cut.rows = conv.out_height / Rings::kRows;
+  if (args.images == 0 || args.cut.rows == 0 || conv.out_width < Rings::kRows) return Status();
   CutIntoStrips<Rings>(conv, &args);
   FASTCONV_RETURN_IF_ERROR(
       EncodeRows<kFolded>({dtype, conv.x, args.images, conv.height, conv.width, kChannels,
@@ -61,6 +61,7 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.y = conv.y;
   args.outputs = conv.outputs;
   args.code = conv.code;
+  args.statistics = conv.statistics;
   args.activation = conv.activation;
   args.dropout = conv.dropout;
   args.pad_h = conv.pad_h;
@@ -72,6 +73,7 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
   args.stages = std::min(left / (Rings::kWorkers * args.stage_bytes), kMaxStages);
   const int blocks =
       std::min(CeilDiv(Multiprocessors(), parts), CeilDiv(args.cut.total_rows, Rings::kWorkers));
+  if (Rings::kStatistics) *partials = blocks * kStatisticsPerBlock;
   return Launch<Kernel>(
       {blocks, parts},
       WarpgroupRings::SharedBytes(Rings::kFixedBytes, args.stages, args.stage_bytes), stream, args);
@@ -126,14 +128,25 @@ size_t PackedFilterBytes(const Conv2DProblem& conv) {
          SizeOf(conv.dtype);
 }
 
-Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool pooled,
-                              void* packed_filter, Stream stream) {
+size_t WarpgroupStatisticsBytes(const Conv2DProblem& conv) {
+  return Multiprocessors() * kStatisticsPerBlock * kStatisticsValues * conv.out_channels *
+         sizeof(float);
+}
+
+Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
+                              Conv3x3Result result, void* packed_filter, Stream stream,
+                              int* partials) {
   return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs) {
     using T = decltype(type);
     constexpr int kChannels = channels, kOutputs = outputs;
-    const auto launch = pooled ? LaunchVariant<T, kChannels, kOutputs, true, Folded::kNothing>
-                               : LaunchVariant<T, kChannels, kOutputs, false, Folded::kNothing>;
-    return launch(dtype, images, args, /*rotated=*/false, packed_filter, stream);
+    constexpr Folded kFolded = Folded::kNothing;
+    auto launch = LaunchVariant<T, kChannels, kOutputs, Conv3x3Result::kMap, kFolded>;
+    if (result == Conv3x3Result::kPooledMap) {
+      launch = LaunchVariant<T, kChannels, kOutputs, Conv3x3Result::kPooledMap, kFolded>;
+    } else if (result == Conv3x3Result::kMapAndStatistics) {
+      launch = LaunchVariant<T, kChannels, kOutputs, Conv3x3Result::kMapAndStatistics, kFolded>;
+    }
+    return launch(dtype, images, args, /*rotated=*/false, packed_filter, stream, partials);
   });
 }
 
@@ -142,15 +155,17 @@ Status LaunchRotatedWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3
   return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs) {
     using T = decltype(type);
     constexpr int kChannels = channels, kOutputs = outputs;
-    auto launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kNothing>;
+    constexpr Conv3x3Result kResult = Conv3x3Result::kMap;
+    auto launch = LaunchVariant<T, kChannels, kOutputs, kResult, Folded::kNothing>;
     if constexpr (sizeof(T) == 2 || FoldsFloat(kChannels)) {
       if (folded == Folded::kActivation) {
-        launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kActivation>;
+        launch = LaunchVariant<T, kChannels, kOutputs, kResult, Folded::kActivation>;
       } else if (folded == Folded::kPooling) {
-        launch = LaunchVariant<T, kChannels, kOutputs, false, Folded::kPooling>;
+        launch = LaunchVariant<T, kChannels, kOutputs, kResult, Folded::kPooling>;
       }
     }
-    return launch(dtype, images, args, /*rotated=*/true, packed_filter, stream);
+    return launch(dtype, images, args, /*rotated=*/true, packed_filter, stream,
+                  /*partials=*/nullptr);
   });
 }
 

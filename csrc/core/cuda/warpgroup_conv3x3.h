@@ -21,9 +21,14 @@ bool WarpgroupsFold(const Conv2DProblem& problem);
 // does not refuse.
 size_t PackedFilterBytes(const Conv2DProblem& problem);
 
-// Sizes of tiles and chunks in `args` are not used.
-Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args, bool pooled,
-                              void* packed_filter, Stream stream);
+// Scratch for statistics of the batch.
+size_t WarpgroupStatisticsBytes(const Conv2DProblem& problem);
+
+// Sizes of tiles and chunks in `args` are not used. `partials`: how many partial statistics there
+// are, where these are wanted.
+Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
+                              Conv3x3Result result, void* packed_filter, Stream stream,
+                              int* partials);
 // The gradient of the input.
 Status LaunchRotatedWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
                                      Folded folded, void* packed_filter, Stream stream);

@@ -10,7 +10,6 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
   const Conv2DProblem& conv = problem.conv;
   const std::string refusal = Conv3x3Refusal(conv);
   if (!refusal.empty()) return refusal;
-  if (problem.batch_statistics) return "only without statistics of the batch";
   const auto taken = [](int64_t channels) { return channels == 32 || channels == 64; };
   if (!taken(conv.in_channels) || !taken(conv.out_channels)) return "only for 32 or 64 channels";
   const bool of_filter = pass == Conv2DPass::kBackwardFilter;

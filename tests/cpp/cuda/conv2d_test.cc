@@ -374,6 +374,21 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DStatisticsTest,
                                             ::testing::ValuesIn(kModes)),
                          ParamName);
 
+// Strips, images side by side of which some are missing, warps that have no pixel at first or at
+// all, workers that have no row.
+constexpr const char* kWarpgroupStatisticsProblems[] = {
+    "x=5x12x8x32 filter=3x3x32 padding=same bias statistics",
+    "x=1x3x130x32 filter=3x3x32 bias statistics",
+    "x=2x9x67x32 filter=3x3x64 padding=same bias statistics",
+    "x=9x5x5x64 filter=3x3x32 bias statistics",
+    "x=3x13x13x64 filter=3x3x64 padding=same bias statistics",
+    "x=0x9x8x32 filter=3x3x64 bias statistics",
+};
+INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DStatisticsTest,
+                         ::testing::Combine(::testing::ValuesIn(kWarpgroupStatisticsProblems),
+                                            ::testing::ValuesIn(kWarpgroupModes)),
+                         ParamName);
+
 INSTANTIATE_TEST_SUITE_P(SmallSharedMemory, CudaConv2DStatisticsTest,
                          ::testing::Combine(::testing::Values(kStatisticsProblems[1]),
                                             ::testing::ValuesIn(kSmallModes)),

@@ -37,7 +37,7 @@ struct MergeStatistics {
     float* variance;
   };
   static constexpr int kColumns = kWarpSize;
-  static constexpr int kSlices = 8;
+  static constexpr int kSlices = 32;
   static constexpr int kThreads = kColumns * kSlices;
   static constexpr int kMinBlocks = 1;
   static constexpr int kSharedBytes = kThreads * static_cast<int>(sizeof(Moments));

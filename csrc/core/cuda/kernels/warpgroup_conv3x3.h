@@ -18,16 +18,17 @@
 #include "core/cuda/kernels/pooled_cell.h"
 #include "core/cuda/kernels/store_cell.h"
 #include "core/cuda/kernels/values.h"
+#include "core/cuda/kernels/warp_statistics.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_rings.h"
 
 namespace fastconv::cuda {
 
 // From 32 or 64 channels to 32 or 64, or to kOutputs of them.
-template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
+template <class T, int kChannels, int kOutputs, Conv3x3Result kResult, Folded kFolded>
 struct WarpgroupConv3x3 {
   using Args = WarpgroupConv3x3Args;
-  using Rings = WarpgroupConv3x3Rings<T, kChannels, kOutputs, kPooled, kFolded>;
+  using Rings = WarpgroupConv3x3Rings<T, kChannels, kOutputs, kResult, kFolded>;
   static constexpr int kThreads = Rings::kWarpgroups * kWarpgroupSize;
   static constexpr int kMinBlocks = 1;
 
@@ -68,6 +69,7 @@ struct WarpgroupConv3x3 {
   static constexpr int kTiles = Rings::kTiles, kTilePixels = Rings::kTilePixels;
   static constexpr bool kPairs = Rings::kPairs, kStaged = Rings::kStaged;
   static constexpr int kRows = Rings::kRows;
+  static constexpr bool kPooled = Rings::kPooled, kStatistics = Rings::kStatistics;
   static constexpr int kColumns = 3 * kOutputs;  // of a product: three rows of sums
   static constexpr int kSums = kColumns / 2;
   static constexpr int kRowSums = kOutputs / 2;
@@ -75,6 +77,8 @@ struct WarpgroupConv3x3 {
   // Channels of a pixel of the output that a thread has, in vectors of 16 bytes.
   static constexpr int kValues = kOutputs / 4;
   static constexpr int kVector = kVectorOf<T>, kVectors = kValues / kVector;
+
+  struct Nothing {};
 
   class Consumer {
    public:
@@ -118,6 +122,12 @@ struct WarpgroupConv3x3 {
         for (int row = 0; row < 3; ++row) Reset(row);
       });
       if constexpr (kStaged) staged_.Finish();
+      if constexpr (kStatistics) {
+        const int partial = BlockIndex().x * kStatisticsPerBlock + WarpIndex();
+        statistics_.Store(
+            args_.statistics + static_cast<int64_t>(partial) * kStatisticsValues * Outputs(),
+            Outputs(), [](int value) { return Channel(value / kVector) + value % kVector; });
+      }
     }
 
    private:
@@ -170,9 +180,9 @@ struct WarpgroupConv3x3 {
         const int left = args_.out_width - first_column;
         const int pixels = left < args_.strip_pixels ? left : args_.strip_pixels;
         const bool stores = present(LaneIndex());
-        to_[0] = stores ? to(LaneIndex(), first_column) : kNowhere;
+        staged_to_ = stores ? to(LaneIndex(), first_column) : 0;
         staged_bytes_ = stores ? pixels * kOutputs * static_cast<int>(sizeof(T)) : 0;
-        return;
+        if constexpr (!kStatistics) return;
       }
       const int box_pixels = args_.box_units * kPerUnit;
       FASTCONV_UNROLL
@@ -304,10 +314,21 @@ struct WarpgroupConv3x3 {
     }
 
     FASTCONV_DEVICE void StorePending() {
+      if constexpr (kStatistics) AddPending();
       if constexpr (kStaged) {
         SendPending();
       } else {
         StorePlaces();
+      }
+    }
+
+    FASTCONV_DEVICE void AddPending() {
+      FASTCONV_UNROLL
+      for (int place = 0; place < kPlaces; ++place) {
+        float v[kValues];
+        FASTCONV_UNROLL
+        for (int value = 0; value < kValues; ++value) v[value] = ToFloat(result_[place][value]);
+        statistics_.Add(v, pending_ && to_[place] != kNowhere);
       }
     }
 
@@ -328,7 +349,7 @@ struct WarpgroupConv3x3 {
       const int64_t row = static_cast<int64_t>(pending_row_) * args_.out_width * Outputs();
       staged_.Send(
           LaneIndex() * args_.box_units,
-          reinterpret_cast<unsigned char*>(static_cast<T*>(args_.y) + first_ + row + to_[0]),
+          reinterpret_cast<unsigned char*>(static_cast<T*>(args_.y) + first_ + row + staged_to_),
           pending_ ? staged_bytes_ : 0);
     }
 
@@ -372,7 +393,7 @@ struct WarpgroupConv3x3 {
     const int group_;
     unsigned char* const ring_;
     Staged staged_;
-    int staged_bytes_ = 0;  // of the lane's image
+    int staged_to_ = 0, staged_bytes_ = 0;  // of the lane's image
     const float slope_, floor_;
     typename Rings::RingPosition at_;
     float bias_[kBiases];
@@ -387,6 +408,7 @@ struct WarpgroupConv3x3 {
     // Pooled: of both rows, or so far of the upper one.
     float maximum_[kPlaces][kPooled ? kValues : 1];
     int position_[kPlaces][kPooled ? kValues : 1];
+    std::conditional_t<kStatistics, WarpStatistics<kValues>, Nothing> statistics_;
   };
 };
 

@@ -35,8 +35,9 @@ struct WarpgroupConv3x3Args {
   const void* filter;  // PackedFilter3x3
   const void* bias;    // [outputs], or null
   void* y;
-  int outputs;    // channels of y, which rows of blocks may share
-  uint8_t* code;  // pooled
+  int outputs;        // channels of y, which rows of blocks may share
+  uint8_t* code;      // pooled
+  float* statistics;  // [block][kStatisticsPerBlock][kStatisticsValues][outputs]
   ActivationArgs activation;
   DropoutArgs dropout;  // pooled
   int images;
@@ -111,6 +112,9 @@ struct WarpgroupRings {
            static_cast<int>(sizeof(Barriers));
   }
 };
+
+// Each warp that multiplies leaves some.
+constexpr int kStatisticsPerBlock = WarpgroupRings::kWorkers * 4;
 
 }  // namespace fastconv::cuda
 

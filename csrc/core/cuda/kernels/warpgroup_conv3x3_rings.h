@@ -11,21 +11,26 @@
 #include "core/cuda/kernels/folded_row.h"
 #include "core/cuda/kernels/pack_filter3x3.h"
 #include "core/cuda/kernels/staged_rows.h"
+#include "core/cuda/kernels/warp_sums.h"
 #include "core/cuda/kernels/warpgroup_conv3x3_args.h"
 
 namespace fastconv::cuda {
 
-template <class T, int kChannels, int kOutputs, bool kPooled, Folded kFolded>
+template <class T, int kChannels, int kOutputs, Conv3x3Result kResult, Folded kFolded>
 struct WarpgroupConv3x3Rings {
   using Args = WarpgroupConv3x3Args;
   using Filter = PackedFilter3x3<T, kChannels, kOutputs>;
   using Planes = PixelPlanes<T, kChannels>;
   static constexpr int kWorkers = WarpgroupRings::kWorkers;
 
+  static constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
+  static constexpr bool kStatistics = kResult == Conv3x3Result::kMapAndStatistics;
+
   // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves. With
-  // two of float there would be no registers left for pooling and dropout.
+  // two of float registers are left for storing a map, and for nothing else.
   static constexpr bool kNarrow = kChannels == 32 && kOutputs == 32;
-  static constexpr int kTiles = kNarrow && !(kPooled && sizeof(T) == 4) ? 2 : 1;
+  static constexpr int kTiles =
+      kNarrow && (sizeof(T) == 2 || kResult == Conv3x3Result::kMap) ? 2 : 1;
   static constexpr int kTilePixels = 64;
   static constexpr bool kPairs = kTiles == 2 && 2 * Planes::kBytes <= kUnitBytes;
   static constexpr int kPerUnit = kPairs ? 2 : 1;
