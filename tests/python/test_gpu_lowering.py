@@ -37,7 +37,7 @@ for block, weights in [
     (functools.partial(ops.fused_conv2d, **pooled), [(3, 3, 32, 32), (32,)]),
     (functools.partial(ops.fused_conv2d, **pooled, dropout=0.5, seed=seed), [(3, 3, 32, 32)]),
     (batch_norm, [(3, 3, 32, 32), (32,), (32,)]),
-    (functools.partial(ops.fused_epilogue, activation="relu"), [(32,)]),
+    (functools.partial(ops.fused_epilogue, activation="leaky_relu"), [(32,)]),
     (ops.max_pool2d, []),
     (functools.partial(ops.dropout, rate=0.5, seed=seed), []),
 ]:
