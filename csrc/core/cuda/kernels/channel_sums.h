@@ -61,6 +61,7 @@ struct AddPartials {
   };
   static constexpr int kColumns = kWarpSize;  // of a block, each added up by kSlices threads
   static constexpr int kSlices = 8;
+  static constexpr int kBatch = 16;  // loads that wait for memory together
   static constexpr int kThreads = kColumns * kSlices;
   static constexpr int kMinBlocks = 1;
   static constexpr int kSharedBytes = kThreads * static_cast<int>(sizeof(double));
@@ -75,9 +76,17 @@ struct AddPartials {
     const int slice = ThreadIndex() / kColumns;
     const bool second = column >= args.first_columns;
     const bool active = column < args.first_columns + args.second_columns;
+    const int64_t step = kSlices * args.stride;
+    const float* from = args.partials + slice * args.stride + column;
     double sum = 0;
-    for (int block = slice; active && block < args.blocks; block += kSlices) {
-      sum += args.partials[block * args.stride + column];
+    for (int block = slice; active && block < args.blocks; block += kBatch * kSlices) {
+      float batch[kBatch];
+      FASTCONV_UNROLL
+      for (int i = 0; i < kBatch; ++i, from += step) {
+        batch[i] = block + i * kSlices < args.blocks ? *from : 0;
+      }
+      FASTCONV_UNROLL
+      for (int i = 0; i < kBatch; ++i) sum += batch[i];
     }
     double* sums = reinterpret_cast<double*>(SharedMemory());
     sums[ThreadIndex()] = sum;
