@@ -50,7 +50,7 @@ Status LaunchVariant(DataType dtype, int images, const FilterGrad3x3Args& conv, 
   }
   using Add = AddPartials<T>;
   const typename Add::Args add = {conv.partials,
-                                  blocks * Kernel::kParts,
+                                  blocks,
                                   Kernel::kPartialRows * kChannels,
                                   9 * kChannels * kChannels,
                                   conv.sum_dz ? kChannels : 0,
@@ -84,7 +84,7 @@ size_t WarpgroupFilterPartialBytes(const Conv2DProblem& conv) {
   const StripCut cut =
       CutIntoStrips(static_cast<int>(conv.batch), static_cast<int>(conv.window.h.out),
                     static_cast<int>(conv.window.w.out), channels, &box_units);
-  return Blocks(cut) * PixelsPerUnit(channels) * (conv.filter_size() + channels) * sizeof(float);
+  return Blocks(cut) * (conv.filter_size() + channels) * sizeof(float);
 }
 
 Status LaunchWarpgroupFilterGrad3x3(DataType dtype, int64_t images, const FilterGrad3x3Args& args,

@@ -26,7 +26,7 @@ namespace fastconv::cuda {
 struct WarpgroupFilterGrad3x3Args {
   TensorMap x;  // [images][height][width in units][unit]
   RowMaps dz;
-  float* partials;  // [block][kParts][9 * channels + 1][channels], the last row with sums of dz
+  float* partials;  // [block][9 * channels + 1][channels], the last row with sums of dz
   bool sum_dz;      // whether that row is wanted: the gradient of the bias
   StripCut cut;     // of dz, into strips of kUnits units
   int out_height, pad_h;
@@ -42,8 +42,6 @@ struct WarpgroupFilterGrad3x3 {
   using DzRow = FoldedRow<T, kChannels, kFolded>;
   static constexpr int kPerUnit = kUnitBytes / kChannels / static_cast<int>(sizeof(T));
   static constexpr bool kPairs = kPerUnit == 2;
-  static constexpr int kParts =
-      kPerUnit;  // partial results of a block: of each pixel of dz's units
   static constexpr int kThreads = (kShifts + 1) * kWarpgroupSize;
   static constexpr int kMinBlocks = 1;
   static constexpr int kUnits = 64;
@@ -66,7 +64,10 @@ struct WarpgroupFilterGrad3x3 {
   static constexpr int kSumBytes = kMakingThreads * kVector * static_cast<int>(sizeof(float));
   static constexpr int kSharedBytes =
       kStageAlignment + kRingBytes + kSumBytes + kSlots * static_cast<int>(sizeof(Slot));
-  static constexpr int kPartialRows = 9 * kChannels + 1;  // of a part
+  static constexpr int kPartialRows = 9 * kChannels + 1;
+  static constexpr int kSecondsPitch = kChannels + 8;  // rows lie in different banks
+  static_assert(!kPairs || 9 * kChannels * kSecondsPitch * 4 <= kRingBytes,
+                "sums of a pixel take the ring's place");
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     if constexpr (kHasWarpgroups) RunWarp(args);
@@ -218,7 +219,6 @@ struct WarpgroupFilterGrad3x3 {
       if (LaneIndex() == 0) Arrive(&slot->full);
     }
 
-    // The block's sums are those of its first part.
     FASTCONV_DEVICE void StoreSums() const {
       StoreValues(sum_, shared_.sums + thread_ * kVector);
       SyncGroup(1, kMakingThreads);
@@ -228,11 +228,7 @@ struct WarpgroupFilterGrad3x3 {
       for (int thread = thread_ / kVector; thread < kMakingThreads; thread += kRuns) {
         sum += shared_.sums[thread * kVector + thread_ % kVector];
       }
-      FASTCONV_UNROLL
-      for (int part = 0; part < kParts; ++part) {
-        float* const to = PartOf(args_, part) + 9 * kChannels * kChannels;
-        to[thread_] = part == 0 ? sum : 0;
-      }
+      Partials(args_)[9 * kChannels * kChannels + thread_] = sum;
     }
 
     const Args& args_;
@@ -242,9 +238,9 @@ struct WarpgroupFilterGrad3x3 {
     float sum_[kVector];
   };
 
-  static FASTCONV_DEVICE float* PartOf(const Args& args, int part) {
-    return args.partials +
-           static_cast<int64_t>(BlockIndex().x * kParts + part) * kPartialRows * kChannels;
+  // The block's.
+  static FASTCONV_DEVICE float* Partials(const Args& args) {
+    return args.partials + static_cast<int64_t>(BlockIndex().x) * kPartialRows * kChannels;
   }
 
   // The warpgroup's sums: [64 elements of x][filter row][64 elements of dz].
@@ -288,7 +284,7 @@ struct WarpgroupFilterGrad3x3 {
       }
     });
     WaitForProducts<0>(sum);
-    Store(args, shift, sum[0]);
+    Store(args, shared, shift, sum[0]);
   }
 
   // Pixel x_pixel of x's unit and dz_pixel of dz's are apart by a column of the filter, or they are
@@ -297,22 +293,43 @@ struct WarpgroupFilterGrad3x3 {
     return kPairs ? 2 * shift + x_pixel - dz_pixel - (kShifts == 3 ? 1 : 0) : shift;
   }
 
-  static FASTCONV_DEVICE void Store(const Args& args, int shift, const float (&sum)[kColumns / 2]) {
-    const int group = LaneIndex() / 4, member = LaneIndex() % 4;
+  // body(i, row, column) for the pairs of the thread's sums, from sum i on, that belong to a tap
+  // and one of the pixels of dz's units: where they are in [9 * kChannels][kChannels].
+  template <class Body>
+  static FASTCONV_DEVICE void ForTaps(int shift, int pixel, const Body& body) {
+    const int x_element = WarpIndex() % 4 * 16 + LaneIndex() / 4, first = LaneIndex() % 4 * 2;
+    const int s = FilterColumn(shift, x_element / kChannels, pixel);
+    if (s < 0 || s > 2) return;
     FASTCONV_UNROLL
     for (int i = 0; i < kColumns / 2; i += 2) {
-      const int x_element = WarpIndex() % 4 * 16 + group + i / 2 % 2 * 8;
-      const int column = i / 4 * 8 + 2 * member;
-      const int r = column / kSide, dz_element = column % kSide;
-      const int dz_pixel = dz_element / kChannels;
-      const int s = FilterColumn(shift, x_element / kChannels, dz_pixel);
-      if (s < 0 || s > 2) continue;
-      float* const to = PartOf(args, dz_pixel) +
-                        ((3 * r + s) * kChannels + x_element % kChannels) * kChannels +
-                        dz_element % kChannels;
-      const float pair[2] = {sum[i], sum[i + 1]};
-      StoreElements(pair, to);
+      const int r = i / 4 * 8 / kSide, dz_element = i / 4 * 8 % kSide;
+      if (dz_element / kChannels != pixel) continue;
+      body(i, (3 * r + s) * kChannels + x_element % kChannels + i / 2 % 2 * 8,
+           dz_element % kChannels + first);
     }
+  }
+
+  // Of pairs, the sums of the second pixel pass through shared memory to those who have the
+  // first's.
+  static FASTCONV_DEVICE void Store(const Args& args, const Shared& shared, int shift,
+                                    const float (&sum)[kColumns / 2]) {
+    float* const seconds = reinterpret_cast<float*>(shared.slots);
+    if constexpr (kPairs) {
+      SyncGroup(2, kShifts * kWarpgroupSize);  // nobody needs the ring
+      ForTaps(shift, 1, [&](int i, int row, int column) {
+        const float pair[2] = {sum[i], sum[i + 1]};
+        StoreElements(pair, seconds + row * kSecondsPitch + column);
+      });
+      SyncGroup(2, kShifts * kWarpgroupSize);
+    }
+    float* const partials = Partials(args);
+    ForTaps(shift, 0, [&](int i, int row, int column) {
+      float pair[2] = {};
+      if constexpr (kPairs) LoadElements(seconds + row * kSecondsPitch + column, pair);
+      pair[0] += sum[i];
+      pair[1] += sum[i + 1];
+      StoreElements(pair, partials + row * kChannels + column);
+    });
   }
 };
 
