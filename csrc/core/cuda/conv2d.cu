@@ -6,12 +6,15 @@
 #include "core/cuda/conv3x3_launch.h"
 #include "core/cuda/epilogue.h"
 #include "core/cuda/epilogue_args.h"
+#include "core/cuda/kernels/image_filter_grad3x3.h"
 #include "core/cuda/warpgroup_conv3x3.h"
 
 namespace fastconv::cuda {
 namespace {
 
-int64_t TilesAlong(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
+int TilesAlong(int64_t pixels, int tile = kTile) {
+  return static_cast<int>((pixels + tile - 1) / tile);
+}
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 // The convolution's kernels do the whole epilogue and its gradients; dropout only behind a pooling,
@@ -46,8 +49,8 @@ size_t ZBytes(const Conv2DProblem& conv) {
 }
 
 int TilesOf(const Conv2DProblem& conv) {
-  return static_cast<int>(conv.batch * TilesAlong(conv.window.h.out) *
-                          TilesAlong(conv.window.w.out));
+  return static_cast<int>(conv.batch) * TilesAlong(conv.window.h.out) *
+         TilesAlong(conv.window.w.out);
 }
 
 // Of float32 only where it may be rounded.
@@ -66,14 +69,33 @@ size_t StatisticsBytes(const FusedConv2DProblem& problem) {
              : bytes;
 }
 
+bool TakesImage(const Conv2DProblem& conv) { return ImageConv3x3Refusal(conv).empty(); }
+
+// Of the filter's gradient: the tiles, and as many blocks as run at the same time.
+void ShareTiles(const Conv2DProblem& conv, Folded folded, FilterGrad3x3Args* args) {
+  const bool image = TakesImage(conv);
+  args->tile_rows = TilesAlong(conv.window.h.out, image ? kTile : kFilterGradTileRows);
+  args->tile_columns = TilesAlong(conv.window.w.out);
+  args->tiles = static_cast<int>(conv.batch) * args->tile_rows * args->tile_columns;
+  args->output_blocks = TilesAlong(conv.out_channels, 32);
+  if (image) {
+    const int each = ImageFilterGradBlocks(conv.dtype == DataType::kFloat32, folded);
+    args->blocks = BlocksPerColumn(args->tiles, each, args->output_blocks);
+  } else {
+    const int columns = TilesAlong(conv.in_channels, 32) * args->output_blocks;
+    args->blocks = BlocksPerColumn(TilesAlong(args->tiles, kFilterGradTeams), 1, columns);
+  }
+}
+
 size_t FilterPartialBytes(const FusedConv2DProblem& problem) {
   const Conv2DProblem& conv = problem.conv;
   if (TakesWarpgroups(Conv2DPass::kBackwardFilter, problem)) {
     return Align(WarpgroupFilterPartialBytes(conv));
   }
-  const int blocks = FilterGradBlocks(TilesOf(conv), static_cast<int>(conv.in_channels),
-                                      static_cast<int>(conv.out_channels));
-  return Align(blocks * (conv.filter_size() + conv.out_channels) * sizeof(float));
+  // Of what needs the most registers there are fewer blocks.
+  FilterGrad3x3Args args = {};
+  ShareTiles(conv, Folded::kNothing, &args);
+  return Align(args.blocks * (conv.filter_size() + conv.out_channels) * sizeof(float));
 }
 
 struct Call {
@@ -85,12 +107,10 @@ struct Call {
   Stream stream;
 };
 
-bool TakesImage(const Conv2DProblem& conv) { return ImageConv3x3Refusal(conv).empty(); }
-
 void SetTiles(int64_t batch, Conv3x3Args* args) {
-  args->tile_rows = static_cast<int>(TilesAlong(args->out_height));
-  args->tile_columns = static_cast<int>(TilesAlong(args->out_width));
-  args->tiles = static_cast<int>(batch * args->tile_rows * args->tile_columns);
+  args->tile_rows = TilesAlong(args->out_height);
+  args->tile_columns = TilesAlong(args->out_width);
+  args->tiles = static_cast<int>(batch) * args->tile_rows * args->tile_columns;
 }
 
 Conv3x3Args ForwardArgs(const Call& call) {
@@ -275,10 +295,7 @@ Status BackwardFilter(const Call& call) {
   args.outputs = forward.outputs;
   args.pad_h = forward.pad_h;
   args.pad_w = forward.pad_w;
-  args.tile_rows = forward.tile_rows;
-  args.tile_columns = forward.tile_columns;
-  args.tiles = forward.tiles;
-  args.output_blocks = (args.outputs + 31) / 32;
+  ShareTiles(conv, dz.folded, &args);
   if (TakesWarpgroups(Conv2DPass::kBackwardFilter, call.problem)) {
     return LaunchWarpgroupFilterGrad3x3(conv.dtype, conv.batch, args, dz.folded, call.args.dfilter,
                                         call.args.dbias, call.stream);

@@ -92,11 +92,7 @@ Status LaunchConv3x3Variant(DataType dtype, FloatPrecision precision, Conv3x3Arg
   });
 }
 
-// Of the filter's gradient: blocks that share the tiles of one pair of channel blocks.
-inline int FilterGradBlocks(int tiles, int channels, int outputs) {
-  const int pairs = ((channels + 31) / 32) * ((outputs + 31) / 32);
-  return BlocksPerColumn(tiles, /*per_multiprocessor=*/2, pairs);
-}
+// The filter's gradient. Everything but the number of slots is filled in.
 Status LaunchFilterGrad3x3(DataType dtype, FloatPrecision precision, const FilterGrad3x3Args& args,
                            Stream stream);
 Status LaunchFilterGrad3x3OfActivation(DataType dtype, FloatPrecision precision,
@@ -110,13 +106,14 @@ Status AddFilterGrads(DataType dtype, const FilterGrad3x3Args& args, void* dfilt
                       Stream stream);
 
 template <Folded kFolded>
-Status LaunchFilterGrad3x3Variant(DataType dtype, FloatPrecision precision,
-                                  const FilterGrad3x3Args& args, Stream stream) {
+Status LaunchFilterGrad3x3Variant(DataType dtype, FloatPrecision precision, FilterGrad3x3Args args,
+                                  Stream stream) {
   return WithProduct(dtype, precision, [&](auto type, auto product) {
     using Kernel = FilterGrad3x3<decltype(type), decltype(product)::value, kFolded>;
-    const Block grid = {FilterGradBlocks(args.tiles, args.channels, args.outputs),
-                        (args.channels + 31) / 32 * args.output_blocks};
-    return Launch<Kernel>(grid, Kernel::kSharedBytes, stream, args);
+    const int most = Kernel::kMaxSlots;
+    args.slots = Kernel::SharedBytes(most) <= MaxSharedBytes() ? most : 1;
+    const Block grid = {args.blocks, (args.channels + 31) / 32 * args.output_blocks};
+    return Launch<Kernel>(grid, Kernel::SharedBytes(args.slots), stream, args);
   });
 }
 

@@ -10,13 +10,12 @@ Status LaunchFilterGrad3x3(DataType dtype, FloatPrecision precision, const Filte
 
 Status AddFilterGrads(DataType dtype, const FilterGrad3x3Args& args, void* dfilter, void* dbias,
                       Stream stream) {
-  const int blocks = FilterGradBlocks(args.tiles, args.channels, args.outputs);
   const int size = 9 * args.channels * args.outputs;
   return WithProduct(dtype, FloatPrecision::kTf32, [&](auto type, auto) {
     using T = decltype(type);
     using Add = AddPartials<T>;
     const typename Add::Args add = {args.partials,
-                                    blocks,
+                                    args.blocks,
                                     size + (args.sum_dz ? args.outputs : 0),
                                     size,
                                     args.sum_dz ? args.outputs : 0,

@@ -9,9 +9,7 @@ Status LaunchVariant(DataType dtype, FloatPrecision precision, const FilterGrad3
                      Stream stream) {
   return WithProduct(dtype, precision, [&](auto type, auto product) {
     using Kernel = ImageFilterGrad3x3<decltype(type), decltype(product)::value, kFolded>;
-    const Block grid = {FilterGradBlocks(args.tiles, args.channels, args.outputs),
-                        args.output_blocks};
-    return Launch<Kernel>(grid, Kernel::kSharedBytes, stream, args);
+    return Launch<Kernel>({args.blocks, args.output_blocks}, Kernel::kSharedBytes, stream, args);
   });
 }
 

@@ -22,7 +22,6 @@
 //   void WaitForStores()                     until they have been written
 //   void FenceBulkCopies()                   for all lanes of a warp: makes their writes to shared
 //                                            memory known to bulk copies and warpgroup.h's products
-//   void SyncGroup(id, threads)              SyncThreads of some warps; id in 1 to 15
 #ifndef FASTCONV_CORE_CUDA_DEVICE_BULK_COPY_H_
 #define FASTCONV_CORE_CUDA_DEVICE_BULK_COPY_H_
 
@@ -108,9 +107,6 @@ FASTCONV_DEVICE void WaitForStoreReads() {
 FASTCONV_DEVICE void WaitForStores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
 FASTCONV_DEVICE void FenceBulkCopies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
-FASTCONV_DEVICE void SyncGroup(int id, int threads) {
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 }  // namespace fastconv::cuda

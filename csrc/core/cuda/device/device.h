@@ -14,13 +14,14 @@
 //   unsigned char* SharedMemory()           of the launch's size, aligned to 128 bytes
 //   uint32_t SharedAddress(p)               of p inside it, in the GPU's window of shared memory
 //   void SyncThreads(), SyncWarp()
+//   void SyncGroup(id, threads)             SyncThreads of some warps; id in 1 to 15
 //   Bits<n> Load<n>(p), void Store(p, Bits<n>)     n in {1, 2, 4, 8, 16} bytes, p aligned to n
 //   float ShuffleXor(v, lanes)              v of the lane whose number differs by `lanes`
 //   uint16_t RoundToBFloat16(v), RoundToFloat16(v), float FromFloat16(bits)
 //   Tensor cores and asynchronous copies: see matrix.h.
 //
-// Calls of UniformWarpIndex, SyncWarp, ShuffleXor and those of matrix.h are for all lanes of a warp
-// together.
+// Calls of UniformWarpIndex, SyncWarp, SyncGroup, ShuffleXor and those of matrix.h are for all
+// lanes of a warp together.
 #ifndef FASTCONV_CORE_CUDA_DEVICE_DEVICE_H_
 #define FASTCONV_CORE_CUDA_DEVICE_DEVICE_H_
 

@@ -84,6 +84,7 @@ inline void SyncThreads() { emulation::SyncThreads(); }
 inline void SyncWarp() {
   emulation::WithWarp([](void* const*) {}, nullptr);
 }
+void SyncGroup(int id, int threads);
 inline int UniformWarpIndex() {
   SyncWarp();
   return WarpIndex();

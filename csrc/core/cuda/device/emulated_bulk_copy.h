@@ -23,7 +23,6 @@ void CommitStores();
 void WaitForStoreReads();
 void WaitForStores();
 void FenceBulkCopies();
-void SyncGroup(int id, int threads);
 
 }  // namespace fastconv::cuda
 

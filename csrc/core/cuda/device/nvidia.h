@@ -40,6 +40,9 @@ FASTCONV_DEVICE uint32_t SharedAddress(const void* p) {
 
 FASTCONV_DEVICE void SyncThreads() { __syncthreads(); }
 FASTCONV_DEVICE void SyncWarp() { __syncwarp(); }
+FASTCONV_DEVICE void SyncGroup(int id, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
 
 template <int kBytes>
 FASTCONV_DEVICE Bits<kBytes> Load(const void* p) {

@@ -189,7 +189,7 @@ struct Conv3x3 {
   const int warp_row_, warp_output_;  // in the tile
   Sums sums_;
   Statistics statistics_;
-  TileLoad<T, kFolded, kHalo, kChunkBytes, kPixelPitch, kThreads> load_;
+  TileLoad<T, kFolded, kHalo, kHalo, kChunkBytes, kPixelPitch, Team<kThreads>> load_;
 };
 
 }  // namespace fastconv::cuda

@@ -18,6 +18,11 @@
 
 namespace fastconv::cuda {
 
+// Of a multiprocessor; as many as registers allow: those of an activation's y are the most.
+constexpr int ImageFilterGradBlocks(bool of_float, Folded folded) {
+  return of_float && folded == Folded::kActivation ? 2 : 3;
+}
+
 template <class T, Precision kPrecision, Folded kFolded>
 struct ImageFilterGrad3x3 {
   using Args = FilterGrad3x3Args;
@@ -25,8 +30,7 @@ struct ImageFilterGrad3x3 {
   static constexpr int kOutputs = Sums::kOutputs;
   static constexpr int kThreads = kTile / Sums::kRows * kWarpSize;
   static constexpr int kElement = static_cast<int>(sizeof(T));
-  // As many as registers allow: those of an activation's y are the most.
-  static constexpr int kMinBlocks = kElement == 4 && kFolded == Folded::kActivation ? 2 : 3;
+  static constexpr int kMinBlocks = ImageFilterGradBlocks(kElement == 4, kFolded);
 
   // Rows of fragments lie in different banks.
   static constexpr int kGap = kElement == 4 ? 32 : 16;
@@ -38,7 +42,7 @@ struct ImageFilterGrad3x3 {
   static constexpr int kSlots = kElement == 4 ? 1 : 2;
   static constexpr int kSharedBytes = Cells::kBytes + kSlots * kDzBytes;
   static constexpr int kSums = 3 * kCellValues * kOutputs;
-  using DzLoad = TileLoad<T, kFolded, kTile, kOutputs * kElement, kDzPitch, kThreads>;
+  using DzLoad = TileLoad<T, kFolded, kTile, kTile, kOutputs * kElement, kDzPitch, Team<kThreads>>;
   using BiasSum = DzSum<DzLoad, kThreads>;
   static_assert((kSums + BiasSum::kSharedValues) * static_cast<int>(sizeof(float)) <= kSharedBytes,
                 "sums take a tile's place");
@@ -119,11 +123,12 @@ struct ImageFilterGrad3x3 {
     const int rows = 9 * args_.channels + (args_.sum_dz ? 1 : 0);
     float* to = args_.partials + static_cast<int64_t>(BlockIndex().x) * rows * args_.outputs;
     for (int i = ThreadIndex(); i < kSums; i += kThreads) {
-      const int row = i / kOutputs, output = first_output_ + i % kOutputs;
-      const int r = row / kCellValues, s = row % kCellValues / kImageChannels;
-      const int channel = row % kImageChannels;
+      const int r = i / (kCellValues * kOutputs), value = i / kOutputs % kCellValues;
+      const int s = value / kImageChannels, channel = value % kImageChannels;
+      const int output = first_output_ + i % kOutputs;
       if (s >= 3 || channel >= args_.channels || output >= args_.outputs) continue;
-      to[((3 * r + s) * args_.channels + channel) * args_.outputs + output] = sums[i];
+      to[((3 * r + s) * args_.channels + channel) * args_.outputs + output] =
+          sums[r * kCellValues * kOutputs + Sums::Place(value, i % kOutputs)];
     }
     if (args_.sum_dz) {
       dz_sum_.Store(sums + kSums, args_.outputs - first_output_,

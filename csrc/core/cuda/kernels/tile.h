@@ -1,5 +1,5 @@
-// Tiles of 16x16 pixels, into which kernels for convolutions cut a map, and how one gets into
-// shared memory.
+// Tiles of 16x16 pixels, into which kernels for convolutions cut a map, the threads that share one,
+// and how it gets into shared memory.
 #ifndef FASTCONV_CORE_CUDA_KERNELS_TILE_H_
 #define FASTCONV_CORE_CUDA_KERNELS_TILE_H_
 
@@ -16,12 +16,37 @@ struct Tile {
   int row, column;  // of its first pixel
 };
 
-// tile_rows, tile_columns: of an image.
+// tile_rows, tile_columns: of an image. kRows: pixels that a tile is high.
+template <int kRows = kTile>
 FASTCONV_DEVICE Tile TileAt(int index, int tile_rows, int tile_columns) {
   const int rows = index / tile_columns;
   const int image = rows / tile_rows;
-  return {image, (rows - image * tile_rows) * kTile, (index - rows * tile_columns) * kTile};
+  return {image, (rows - image * tile_rows) * kRows, (index - rows * tile_columns) * kTile};
 }
+
+// The threads that share a tile: those of a block, or one of the two halves that it consists of.
+template <int kTeamThreads, int kTeamsOfBlock = 1>
+struct Team {
+  static constexpr int kThreads = kTeamThreads, kTeams = kTeamsOfBlock;
+  static_assert(kTeams == 1 || kTeams == 2, "see ThreadIndexAgain");
+
+  // Of the block's teams.
+  static FASTCONV_DEVICE int Index() {
+    return kTeams == 1 ? 0 : WarpIndex() / (kThreads / kWarpSize);
+  }
+  // As device.h's, among the team.
+  static FASTCONV_DEVICE int ThreadIndexAgain() {
+    const int thread = cuda::ThreadIndexAgain();
+    return kTeams == 1 || thread < kThreads ? thread : thread - kThreads;
+  }
+  static FASTCONV_DEVICE void Sync() {
+    if constexpr (kTeams == 1) {
+      SyncThreads();
+    } else {
+      SyncGroup(1 + Index(), kThreads);
+    }
+  }
+};
 
 // Channels of a map of pixels.
 struct MapPart {
@@ -36,27 +61,27 @@ struct PixelRun {
   bool present;
 };
 
-// Run i of kSide x kSide pixels from (row, column) of an image on, each with kBytes of channels.
-template <class T, int kSide, int kBytes>
+// Run i of rows of kColumns pixels from (row, column) of an image on, each with kBytes of channels.
+template <class T, int kColumns, int kBytes>
 FASTCONV_DEVICE PixelRun PixelRunAt(const MapPart& part, int64_t image, int row, int column,
                                     int i) {
   constexpr int kRuns = kBytes / 16;
   const int pixel = i / kRuns;
-  const int h = row + pixel / kSide, w = column + pixel % kSide;
+  const int h = row + pixel / kColumns, w = column + pixel % kColumns;
   const int channel = part.first_channel + i % kRuns * (16 / static_cast<int>(sizeof(T)));
   return {((image * part.height + h) * part.width + w) * part.channels + channel,
           h >= 0 && h < part.height && w >= 0 && w < part.width && channel < part.channels};
 }
 
-// Starts copies of kSide x kSide pixels from (row, column) of an image on, each kBytes of channels
-// kPitch bytes apart; zeros outside of the map.
-template <class T, int kSide, int kBytes, int kPitch, int kThreads>
+// Starts copies of kRows x kColumns pixels from (row, column) of an image on, each kBytes of
+// channels kPitch bytes apart; zeros outside of the map.
+template <class T, int kRows, int kColumns, int kBytes, int kPitch, class Team>
 FASTCONV_DEVICE void FetchPixels(const MapPart& part, int64_t image, int row, int column,
                                  unsigned char* to) {
   constexpr int kRuns = kBytes / 16;
   const T* map = static_cast<const T*>(part.map);
-  for (int i = ThreadIndexAgain(); i < kSide * kSide * kRuns; i += kThreads) {
-    const PixelRun run = PixelRunAt<T, kSide, kBytes>(part, image, row, column, i);
+  for (int i = Team::ThreadIndexAgain(); i < kRows * kColumns * kRuns; i += Team::kThreads) {
+    const PixelRun run = PixelRunAt<T, kColumns, kBytes>(part, image, row, column, i);
     CopyAsync(to + i / kRuns * kPitch + i % kRuns * 16, run.present ? map + run.from : map,
               run.present);
   }

@@ -15,23 +15,23 @@ namespace fastconv::cuda {
 // gradients too, passes through registers: loads of the next tile are under way there while this
 // one is multiplied. dy behind an activation is copied, and changed in place by the thread that
 // copied it, which needs no barrier.
-template <class T, Folded kFolded, int kSide, int kBytes, int kPitch, int kThreads>
+template <class T, Folded kFolded, int kRows, int kColumns, int kBytes, int kPitch, class Team>
 class TileLoad {
  public:
   static constexpr int kVector = kVectorOf<T>;  // channels of a run
 
   FASTCONV_DEVICE explicit TileLoad(const FoldedArgs& folded) : folded_(folded), factors_(folded) {}
 
-  // Starts to load kSide x kSide pixels from (row, column) of an image on, as FetchPixels does; of
-  // a pooling, (row, column) >= -2, and part.map is of half the part's size.
+  // Starts to load kRows x kColumns pixels from (row, column) of an image on, as FetchPixels does;
+  // of a pooling, (row, column) >= -2, and part.map is of half the part's size.
   FASTCONV_DEVICE void Begin(const MapPart& part, int64_t image, int row, int column,
                              unsigned char* to) {
     if constexpr (kFolded == Folded::kNothing) {
-      FetchPixels<T, kSide, kBytes, kPitch, kThreads>(part, image, row, column, to);
+      FetchPixels<T, kRows, kColumns, kBytes, kPitch, Team>(part, image, row, column, to);
     } else if constexpr (kFolded == Folded::kActivation) {
       const T* map = static_cast<const T*>(part.map);
       ForEachRun([&](int round, int i) {
-        const PixelRun run = PixelRunAt<T, kSide, kBytes>(part, image, row, column, i);
+        const PixelRun run = PixelRunAt<T, kColumns, kBytes>(part, image, row, column, i);
         CopyAsync(to + Offset(i), run.present ? map + run.from : map, run.present);
         loaded_[round] = {};
         if (run.present) loaded_[round] = Load<16>(static_cast<const T*>(folded_.y) + run.from);
@@ -40,11 +40,13 @@ class TileLoad {
       const MapPart cells = {part.map, part.height / 2, part.width / 2, part.channels,
                              part.first_channel};
       const int cell_row = (row + 2) / 2 - 1, cell_column = (column + 2) / 2 - 1;
-      odd_row_ = row - 2 * cell_row;
-      odd_column_ = column - 2 * cell_column;
+      if (kMore > 0) {
+        odd_row_ = row - 2 * cell_row;
+        odd_column_ = column - 2 * cell_column;
+      }
       ForEachRun([&](int round, int i) {
         const PixelRun run =
-            PixelRunAt<T, kLoadedSide, kBytes>(cells, image, cell_row, cell_column, i);
+            PixelRunAt<T, kLoadedColumns, kBytes>(cells, image, cell_row, cell_column, i);
         loaded_[round] = {};
         code_[round] = {};
         if (run.present) {
@@ -64,7 +66,7 @@ class TileLoad {
 
   // The same, and adds up what the tile has of the thread's channels.
   FASTCONV_DEVICE void FinishAndSum(unsigned char* to, float (&sum)[kVector]) const {
-    static_assert(kThreads % kRuns == 0, "all runs of a thread have the same channels");
+    static_assert(Team::kThreads % kRuns == 0, "all runs of a thread have the same channels");
     ForEachValues(to, [&](const float(&v)[kVector]) {
       FASTCONV_UNROLL
       for (int c = 0; c < kVector; ++c) sum[c] += v[c];
@@ -73,12 +75,12 @@ class TileLoad {
 
  private:
   static constexpr int kRuns = kBytes / 16;  // of a pixel
-  // Pixels, or cells, along a side. A tile with a border may begin within a cell.
-  static constexpr int kLoadedSide = kFolded != Folded::kPooling ? kSide
-                                     : kSide == kTile            ? kSide / 2
-                                                                 : kSide / 2 + 1;
-  static constexpr int kLoads = kLoadedSide * kLoadedSide * kRuns;
-  static constexpr int kRounds = (kLoads + kThreads - 1) / kThreads;
+  // Pixels, or cells of two by two. A tile with a border may begin within a cell.
+  static constexpr bool kCells = kFolded == Folded::kPooling;
+  static constexpr int kAlong = kCells ? 2 : 1, kMore = kCells && kColumns != kTile ? 1 : 0;
+  static constexpr int kLoadedColumns = kColumns / kAlong + kMore;
+  static constexpr int kLoads = (kRows / kAlong + kMore) * kLoadedColumns * kRuns;
+  static constexpr int kRounds = (kLoads + Team::kThreads - 1) / Team::kThreads;
   // What registers hold.
   static constexpr int kLoadedRounds = kFolded == Folded::kNothing ? 1 : kRounds;
   static constexpr int kCodeRounds = kFolded == Folded::kPooling ? kRounds : 1;
@@ -88,7 +90,7 @@ class TileLoad {
   static FASTCONV_DEVICE void ForEachRun(const Body& body) {
     FASTCONV_UNROLL
     for (int round = 0; round < kRounds; ++round) {
-      const int i = ThreadIndexAgain() + round * kThreads;
+      const int i = Team::ThreadIndexAgain() + round * Team::kThreads;
       if (i < kLoads) body(round, i);
     }
   }
@@ -121,15 +123,16 @@ class TileLoad {
 
   FASTCONV_DEVICE void StoreCell(int i, const FoldedCell<T>& run, unsigned char* to) const {
     const int cell = i / kRuns;
-    const int top = 2 * (cell / kLoadedSide) - odd_row_;
-    const int left = 2 * (cell % kLoadedSide) - odd_column_;
+    const int top = 2 * (cell / kLoadedColumns) - odd_row_;
+    const int left = 2 * (cell % kLoadedColumns) - odd_column_;
     FASTCONV_UNROLL
     for (int k = 0; k < 4; ++k) {
       const int row = top + k / 2, column = left + k % 2;
-      if (row < 0 || row >= kSide || column < 0 || column >= kSide) continue;
+      if (row < 0 || row >= kRows || column < 0 || column >= kColumns) continue;
       float v[kVector];
       run.AtPixel(k, v);
-      StoreValues(v, reinterpret_cast<T*>(to + Offset((row * kSide + column) * kRuns + i % kRuns)));
+      StoreValues(v,
+                  reinterpret_cast<T*>(to + Offset((row * kColumns + column) * kRuns + i % kRuns)));
     }
   }
 
