@@ -27,8 +27,13 @@ std::string CommonRefusal(const Conv2DProblem& conv) {
   if (h.dilation != 1 || w.dilation != 1) return "only without dilation";
   if (conv.groups != 1) return "only for one group";
   if (h.pad_before > 2 || w.pad_before > 2) return "only for padding of at most 2";
+  // Numbers of tiles, and offsets within one and its border, have 32 bits.
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
   const int64_t tiles = conv.batch * ((h.in + 2) / kTile + 1) * ((w.in + 2) / kTile + 1);
-  if (tiles > std::numeric_limits<int32_t>::max() / 2) return "only for fewer pixels";
+  const int64_t channels = std::max(conv.in_channels, conv.out_channels);
+  if (tiles > kMax / 2 || (kTile + 2) * (w.in + 2) * channels > kMax) {
+    return "only for fewer pixels";
+  }
   return "";
 }
 

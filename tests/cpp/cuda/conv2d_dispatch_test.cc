@@ -30,6 +30,9 @@ TEST(CudaConv2DRefusalTest, SaysWhy) {
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 dilation=2x1"), "only without dilation");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 groups=2"), "only for one group");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x64 padding=3,1,1,1"), "only for padding of at most 2");
+  EXPECT_EQ(refusal("x=1x9x932065x32 filter=3x3x128"), "");
+  EXPECT_EQ(refusal("x=1x9x932066x32 filter=3x3x128"), "only for fewer pixels");
+  EXPECT_EQ(refusal("x=65536x4096x4096x16 filter=3x3x16"), "only for fewer pixels");
   EXPECT_EQ(refusal("x=2x9x9x24 filter=3x3x64"), "only for multiples of 16 channels, up to 128");
   EXPECT_EQ(refusal("x=2x9x9x32 filter=3x3x256"), "only for multiples of 16 channels, up to 128");
 }

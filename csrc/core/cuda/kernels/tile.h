@@ -61,16 +61,32 @@ struct PixelRun {
   bool present;
 };
 
+// Pixel and run in it of run i of pixels of kBytes each; without signs, divisions are short.
+struct RunPlace {
+  unsigned pixel, run;
+};
+template <int kBytes>
+FASTCONV_DEVICE RunPlace RunPlaceOf(int i) {
+  constexpr unsigned kRuns = kBytes / 16;
+  const unsigned index = static_cast<unsigned>(i);
+  return {index / kRuns, index % kRuns};
+}
+
 // Run i of rows of kColumns pixels from (row, column) of an image on, each with kBytes of channels.
 template <class T, int kColumns, int kBytes>
 FASTCONV_DEVICE PixelRun PixelRunAt(const MapPart& part, int64_t image, int row, int column,
                                     int i) {
-  constexpr int kRuns = kBytes / 16;
-  const int pixel = i / kRuns;
-  const int h = row + pixel / kColumns, w = column + pixel % kColumns;
-  const int channel = part.first_channel + i % kRuns * (16 / static_cast<int>(sizeof(T)));
-  return {((image * part.height + h) * part.width + w) * part.channels + channel,
-          h >= 0 && h < part.height && w >= 0 && w < part.width && channel < part.channels};
+  const RunPlace at = RunPlaceOf<kBytes>(i);
+  const int below = at.pixel / kColumns, right = at.pixel % kColumns;
+  const int channel = at.run * (16 / static_cast<int>(sizeof(T)));
+  // 64 bits only for what is the same for all runs.
+  const int64_t first = ((image * part.height + row) * part.width + column) * part.channels;
+  const int offset = (below * part.width + right) * part.channels + part.first_channel + channel;
+  const auto inside = [](int i, int count) {
+    return static_cast<unsigned>(i) < static_cast<unsigned>(count);
+  };
+  return {first + offset, inside(row + below, part.height) && inside(column + right, part.width) &&
+                              part.first_channel + channel < part.channels};
 }
 
 // Starts copies of kRows x kColumns pixels from (row, column) of an image on, each kBytes of
@@ -82,7 +98,8 @@ FASTCONV_DEVICE void FetchPixels(const MapPart& part, int64_t image, int row, in
   const T* map = static_cast<const T*>(part.map);
   for (int i = Team::ThreadIndexAgain(); i < kRows * kColumns * kRuns; i += Team::kThreads) {
     const PixelRun run = PixelRunAt<T, kColumns, kBytes>(part, image, row, column, i);
-    CopyAsync(to + i / kRuns * kPitch + i % kRuns * 16, run.present ? map + run.from : map,
+    const RunPlace at = RunPlaceOf<kBytes>(i);
+    CopyAsync(to + at.pixel * kPitch + at.run * 16, run.present ? map + run.from : map,
               run.present);
   }
 }

@@ -96,7 +96,10 @@ class TileLoad {
   }
 
   // Of a run in the tile.
-  static FASTCONV_DEVICE int Offset(int i) { return i / kRuns * kPitch + i % kRuns * 16; }
+  static FASTCONV_DEVICE int Offset(int i) {
+    const RunPlace at = RunPlaceOf<kBytes>(i);
+    return at.pixel * kPitch + at.run * 16;
+  }
 
   // Finishes the tile and calls body(values) for all that are not 0.
   template <class Body>
@@ -122,17 +125,16 @@ class TileLoad {
   }
 
   FASTCONV_DEVICE void StoreCell(int i, const FoldedCell<T>& run, unsigned char* to) const {
-    const int cell = i / kRuns;
-    const int top = 2 * (cell / kLoadedColumns) - odd_row_;
-    const int left = 2 * (cell % kLoadedColumns) - odd_column_;
+    const RunPlace at = RunPlaceOf<kBytes>(i);
+    const int top = 2 * (at.pixel / kLoadedColumns) - odd_row_;
+    const int left = 2 * (at.pixel % kLoadedColumns) - odd_column_;
     FASTCONV_UNROLL
     for (int k = 0; k < 4; ++k) {
       const int row = top + k / 2, column = left + k % 2;
       if (row < 0 || row >= kRows || column < 0 || column >= kColumns) continue;
       float v[kVector];
       run.AtPixel(k, v);
-      StoreValues(v,
-                  reinterpret_cast<T*>(to + Offset((row * kColumns + column) * kRuns + i % kRuns)));
+      StoreValues(v, reinterpret_cast<T*>(to + Offset((row * kColumns + column) * kRuns + at.run)));
     }
   }
 
