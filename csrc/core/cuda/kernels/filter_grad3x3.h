@@ -83,8 +83,8 @@ struct FilterGrad3x3 {
         shared_(SharedMemory()),
         first_channel_(BlockIndex().y / args.output_blocks * kSide),
         first_output_(BlockIndex().y % args.output_blocks * kSide),
-        column_(WarpIndex() % 3),
-        row_(WarpIndex() / 3 % kRowWarps * Sums::kRows),
+        column_(UniformWarpIndex() % 3),
+        row_(UniformWarpIndex() / 3 % kRowWarps * Sums::kRows),
         sums_dz_(args.sum_dz && first_channel_ == 0),
         load_(args.folded) {
     sums_.Clear();

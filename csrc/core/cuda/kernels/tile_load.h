@@ -66,7 +66,6 @@ class TileLoad {
 
   // The same, and adds up what the tile has of the thread's channels.
   FASTCONV_DEVICE void FinishAndSum(unsigned char* to, float (&sum)[kVector]) const {
-    static_assert(Team::kThreads % kRuns == 0, "all runs of a thread have the same channels");
     ForEachValues(to, [&](const float(&v)[kVector]) {
       FASTCONV_UNROLL
       for (int c = 0; c < kVector; ++c) sum[c] += v[c];
@@ -81,6 +80,8 @@ class TileLoad {
   static constexpr int kLoadedColumns = kColumns / kAlong + kMore;
   static constexpr int kLoads = (kRows / kAlong + kMore) * kLoadedColumns * kRuns;
   static constexpr int kRounds = (kLoads + Team::kThreads - 1) / Team::kThreads;
+  static_assert(Team::kThreads % kRuns == 0, "all runs of a thread have the same channels");
+  static constexpr int kRoundBytes = Team::kThreads / kRuns * kPitch;
   // What registers hold.
   static constexpr int kLoadedRounds = kFolded == Folded::kNothing ? 1 : kRounds;
   static constexpr int kCodeRounds = kFolded == Folded::kPooling ? kRounds : 1;
@@ -104,16 +105,22 @@ class TileLoad {
   // Finishes the tile and calls body(values) for all that are not 0.
   template <class Body>
   FASTCONV_DEVICE void ForEachValues(unsigned char* to, const Body& body) const {
-    ForEachRun([&](int round, int i) {
-      if constexpr (kFolded == Folded::kPooling) {
+    if constexpr (kFolded == Folded::kPooling) {
+      ForEachRun([&](int round, int i) {
         const FoldedCell<T> cell(factors_, loaded_[round], code_[round]);
         StoreCell(i, cell, to);
         float v[kVector];
         cell.Sum(v);
         body(v);
-      } else {
+      });
+    } else {
+      const int first = Team::ThreadIndexAgain();
+      unsigned char* const runs = to + Offset(first);
+      FASTCONV_UNROLL
+      for (int round = 0; round < kRounds; ++round) {
+        if (first + round * Team::kThreads >= kLoads) break;
+        T* run = reinterpret_cast<T*>(runs + round * kRoundBytes);
         float v[kVector];
-        T* run = reinterpret_cast<T*>(to + Offset(i));
         LoadValues(run, v);
         if constexpr (kFolded == Folded::kActivation) {
           FoldActivation<T>(folded_.activation, loaded_[round], v);
@@ -121,7 +128,7 @@ class TileLoad {
         }
         body(v);
       }
-    });
+    }
   }
 
   FASTCONV_DEVICE void StoreCell(int i, const FoldedCell<T>& run, unsigned char* to) const {
