@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from fastconv import config, native
+from fastconv import config, native, placement
 from fastconv.errors import InputError
 from fastconv.layers import FusedConv2D
 from fastconv.tables import dimensions, table
 
 _OPS = ("Fastconv>FusedConv2D", "Fastconv>Conv2DBatchStatistics")
+_STOCK_OP = "Conv2D"
 _STRING_ATTRIBUTES = ("padding", "activation", "dropout", "pool_padding")
 _LIST_ATTRIBUTES = (
     "strides",
@@ -88,7 +89,8 @@ def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
     """Tells which implementation each pass of each fused convolution takes, and why no other one.
 
     The choice depends on shapes, types and the machine (docs/dispatch.md), so nothing is computed:
-    the model is traced, and the dispatch list is asked about every convolution in the trace.
+    the model is traced, and the dispatch list is asked about every convolution in the trace. On a
+    GPU `"stock"` is TensorFlow's convolution.
 
     Args:
         model_or_layer: a Keras model or layer with one input, built, or to be built by this for
@@ -103,7 +105,8 @@ def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
         An `Explanation`, to be printed or read.
 
     Raises:
-        RuntimeError: native kernels are switched off, so none is chosen.
+        RuntimeError: native kernels are switched off, or not switched on for the GPU that would run
+            the model, so none is chosen.
         InputError: the shape is missing or unfit.
 
     Example:
@@ -121,6 +124,13 @@ def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
             "There is nothing to explain where native kernels are switched off. "
             f"Received: {config.NATIVE}=off"
         )
+    if not placement.has_kernel(tf.float32):
+        raise RuntimeError(
+            f"On a GPU TensorFlow computes unless {config.GPU}=on is set when a fastconv with CUDA "
+            "kernels is imported, so there is nothing to explain. "
+            f"Received: {config.GPU}={'on' if config.gpu_enabled() else 'off'}, "
+            f"CUDA kernels: {native.core().build_info()['cuda']}"
+        )
     shape = _input_shape(model_or_layer, input_shape, batch_size)
     if not model_or_layer.built:
         model_or_layer(keras.Input(batch_shape=shape))
@@ -131,7 +141,7 @@ def explain(model_or_layer, input_shape=None, batch_size=32, training=True):
         tuple(
             _explain_op(op, layers, training)
             for op in trace.graph.get_operations()
-            if op.type in _OPS
+            if op.type in _OPS or (op.type == _STOCK_OP and _layer_of(op.inputs[1], layers))
         )
     )
 
@@ -174,19 +184,14 @@ def _layers_by_kernel(model_or_layer, graph):
 
 
 def _explain_op(op, layers, training):
-    x, weights, bias = op.inputs[:3]
-    attributes = {name: op.get_attr(name).decode() for name in _STRING_ATTRIBUTES if _has(op, name)}
-    attributes |= {name: op.get_attr(name) for name in _LIST_ATTRIBUTES if _has(op, name)}
-    if _has(op, "code_type"):
-        attributes["code_type"] = op.get_attr("code_type").name
-        attributes["negative_slope"] = op.get_attr("negative_slope")
+    x, weights = op.inputs[:2]
     entries = native.core().explain_conv2d(
         tuple(x.shape),
         tuple(weights.shape),
         dtype=x.dtype.name,
-        bias=bias.shape.num_elements() != 0,
-        batch_statistics=op.type == "Fastconv>Conv2DBatchStatistics",
-        **attributes,
+        device="gpu" if placement.on_gpu() else "cpu",
+        tf32=tf.config.experimental.tensor_float_32_execution_enabled(),
+        **(_stock_attributes(op) if op.type == _STOCK_OP else _attributes(op)),
     )
     passes = []
     for name in dict.fromkeys(entry[0] for entry in entries) if training else ("forward",):
@@ -203,6 +208,27 @@ def _explain_op(op, layers, training):
         x.dtype.name,
         tuple(passes),
     )
+
+
+def _attributes(op):
+    attributes = {name: op.get_attr(name).decode() for name in _STRING_ATTRIBUTES if _has(op, name)}
+    attributes |= {name: op.get_attr(name) for name in _LIST_ATTRIBUTES if _has(op, name)}
+    if _has(op, "code_type"):
+        attributes["code_type"] = op.get_attr("code_type").name
+        attributes["negative_slope"] = op.get_attr("negative_slope")
+    attributes["bias"] = op.inputs[2].shape.num_elements() != 0
+    attributes["batch_statistics"] = op.type == "Fastconv>Conv2DBatchStatistics"
+    return attributes
+
+
+def _stock_attributes(op):
+    """Returns those of TensorFlow's op, whose lists have entries for batch and channels, too."""
+    return {
+        "padding": op.get_attr("padding").decode(),
+        "strides": op.get_attr("strides")[1:3],
+        "dilations": op.get_attr("dilations")[1:3],
+        "explicit_paddings": op.get_attr("explicit_paddings")[2:6],
+    }
 
 
 def _has(op, attribute):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import fastconv
-from fastconv import config
+from fastconv import config, placement
 from fastconv.errors import InputError
 from fastconv.layers import FusedConv2D
 
@@ -97,6 +97,39 @@ def test_nested_and_subclassed_models():
 
     names = [each.layer for each in fastconv.explain(Twice(), (18, 18, 16)).convolutions]
     assert names == ["shared", "shared", "first", "second"]
+
+
+def test_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(placement, "on_gpu", lambda: True)
+    monkeypatch.setattr(placement, "has_kernel", lambda dtype, gpu=True: gpu)
+    model = keras.Sequential(
+        [
+            keras.Input((18, 18, 32)),
+            FusedConv2D(64, 3, name="ours"),
+            FusedConv2D(128, 3, batch_norm=True, pool_size=2, name="wide"),
+            FusedConv2D(16, 5, strides=2, padding="same", dropout=0.5, name="large"),
+            keras.layers.Conv2D(4, 3, name="none_of_ours"),
+        ]
+    )
+    explanation = fastconv.explain(model, batch_size=5)
+    ours, wide, large = explanation.convolutions
+    assert (ours.layer, wide.layer, large.layer) == ("ours", "wide", "large")
+    assert {one.implementation for one in ours.passes} <= {
+        "conv3x3:warpgroup",
+        "conv3x3:tensor_cores",
+    }
+    for each in (wide, large):
+        assert [one.name for one in each.passes] == PASSES
+        assert {one.implementation for one in each.passes} == {"stock"}
+    assert (wide.input_shape, wide.filter_shape) == ((5, 16, 16, 64), (3, 3, 64, 128))
+    assert large.passes[0].refusals["conv3x3:tensor_cores"] == "only for 3x3 filters"
+
+
+def test_kernels_not_asked_for_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(placement, "on_gpu", lambda: True)
+    monkeypatch.delenv(config.GPU, raising=False)
+    with pytest.raises(RuntimeError, match="Received: FASTCONV_GPU=off"):
+        fastconv.explain(small_model())
 
 
 def test_leaves_the_model_as_it_is():
