@@ -36,10 +36,10 @@ void CutIntoStrips(const Conv3x3Args& conv, WarpgroupConv3x3Args* args) {
           : static_cast<int>(std::min<int64_t>({side_by_side, args->images, most}));
 }
 
-template <class T, int kChannels, int kOutputs, Conv3x3Result kResult, Folded kFolded>
+template <class T, int kChannels, int kOutputs, bool kPairs, Conv3x3Result kResult, Folded kFolded>
 Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bool rotated,
                      void* packed_filter, Stream stream, int* partials) {
-  using Kernel = WarpgroupConv3x3<T, kChannels, kOutputs, kResult, kFolded>;
+  using Kernel = WarpgroupConv3x3<T, kChannels, kOutputs, kPairs, kResult, kFolded>;
   using Rings = typename Kernel::Rings;
   using Pack = PackFilter3x3<T, kChannels, kOutputs>;
   WarpgroupConv3x3Args args = {};
@@ -82,20 +82,26 @@ Status LaunchVariant(DataType dtype, int64_t images, const Conv3x3Args& conv, bo
 // Of more channels, shared memory has no room for what dz is made of.
 constexpr bool FoldsFloat(int64_t channels) { return channels == 32; }
 
-// Calls body(T(), integral constants of the channels and of the outputs of a block).
+// Calls body(T(), integral constants of the channels, of the outputs of a block, and of whether
+// units are pairs of pixels).
 template <class Body>
 Status WithVariant(DataType dtype, const Conv3x3Args& conv, const Body& body) {
   constexpr std::integral_constant<int, 32> narrow;
   constexpr std::integral_constant<int, 64> wide;
-  const auto with_outputs = [&](auto type, auto channels) {
-    // Of float, shared memory has no room for filters of 64 by 64.
-    if constexpr (sizeof(type) * channels <= kUnitBytes) {
-      if (conv.outputs == wide) return body(type, channels, wide);
-    }
-    return body(type, channels, narrow);
-  };
   const auto with_channels = [&](auto type) {
-    return conv.channels == narrow ? with_outputs(type, narrow) : with_outputs(type, wide);
+    constexpr bool kFloat = sizeof(type) == 4;
+    if (conv.channels == wide) {
+      // Of float, shared memory has no room for filters of 64 by 64.
+      if constexpr (!kFloat) {
+        if (conv.outputs == wide) return body(type, wide, wide, std::false_type());
+      }
+      return body(type, wide, narrow, std::false_type());
+    }
+    if (conv.outputs == wide) return body(type, narrow, wide, std::false_type());
+    if constexpr (!kFloat) {
+      if (conv.width % 2 == 0) return body(type, narrow, narrow, std::true_type());
+    }
+    return body(type, narrow, narrow, std::false_type());
   };
   switch (dtype) {
     case DataType::kFloat32:
@@ -136,15 +142,17 @@ size_t WarpgroupStatisticsBytes(const Conv2DProblem& conv) {
 Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
                               Conv3x3Result result, void* packed_filter, Stream stream,
                               int* partials) {
-  return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs) {
+  return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs, auto pairs) {
     using T = decltype(type);
     constexpr int kChannels = channels, kOutputs = outputs;
+    constexpr bool kPairs = pairs;
     constexpr Folded kFolded = Folded::kNothing;
-    auto launch = LaunchVariant<T, kChannels, kOutputs, Conv3x3Result::kMap, kFolded>;
+    auto launch = LaunchVariant<T, kChannels, kOutputs, kPairs, Conv3x3Result::kMap, kFolded>;
     if (result == Conv3x3Result::kPooledMap) {
-      launch = LaunchVariant<T, kChannels, kOutputs, Conv3x3Result::kPooledMap, kFolded>;
+      launch = LaunchVariant<T, kChannels, kOutputs, kPairs, Conv3x3Result::kPooledMap, kFolded>;
     } else if (result == Conv3x3Result::kMapAndStatistics) {
-      launch = LaunchVariant<T, kChannels, kOutputs, Conv3x3Result::kMapAndStatistics, kFolded>;
+      launch =
+          LaunchVariant<T, kChannels, kOutputs, kPairs, Conv3x3Result::kMapAndStatistics, kFolded>;
     }
     return launch(dtype, images, args, /*rotated=*/false, packed_filter, stream, partials);
   });
@@ -152,16 +160,17 @@ Status LaunchWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args&
 
 Status LaunchRotatedWarpgroupConv3x3(DataType dtype, int64_t images, const Conv3x3Args& args,
                                      Folded folded, void* packed_filter, Stream stream) {
-  return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs) {
+  return WithVariant(dtype, args, [&](auto type, auto channels, auto outputs, auto pairs) {
     using T = decltype(type);
     constexpr int kChannels = channels, kOutputs = outputs;
+    constexpr bool kPairs = pairs;
     constexpr Conv3x3Result kResult = Conv3x3Result::kMap;
-    auto launch = LaunchVariant<T, kChannels, kOutputs, kResult, Folded::kNothing>;
+    auto launch = LaunchVariant<T, kChannels, kOutputs, kPairs, kResult, Folded::kNothing>;
     if constexpr (sizeof(T) == 2 || FoldsFloat(kChannels)) {
       if (folded == Folded::kActivation) {
-        launch = LaunchVariant<T, kChannels, kOutputs, kResult, Folded::kActivation>;
+        launch = LaunchVariant<T, kChannels, kOutputs, kPairs, kResult, Folded::kActivation>;
       } else if (folded == Folded::kPooling) {
-        launch = LaunchVariant<T, kChannels, kOutputs, kResult, Folded::kPooling>;
+        launch = LaunchVariant<T, kChannels, kOutputs, kPairs, kResult, Folded::kPooling>;
       }
     }
     return launch(dtype, images, args, /*rotated=*/true, packed_filter, stream,

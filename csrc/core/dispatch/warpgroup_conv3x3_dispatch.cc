@@ -19,12 +19,10 @@ std::string WarpgroupConv3x3Refusal(Conv2DPass pass, const FusedConv2DProblem& p
   if (conv.dtype == DataType::kFloat32) {
     return of_filter ? "float32 not for the gradient of the filter" : "";
   }
-  // Maps are read in pairs of pixels.
+  // Both maps are read in pairs of pixels.
   const WindowAxis& w = conv.window.w;
-  const bool pairs = conv.in_channels == 32 && conv.out_channels == 32;
-  const bool reads_x = pass != Conv2DPass::kBackwardInput, reads_dz = pass != Conv2DPass::kForward;
-  if (pairs && ((reads_x && w.in % 2 != 0) || (reads_dz && w.out % 2 != 0))) {
-    return "16-bit types from 32 to 32 channels only for maps of even width";
+  if (of_filter && conv.in_channels == 32 && (w.in % 2 != 0 || w.out % 2 != 0)) {
+    return "gradient of the filter of 32 channels only for maps of even width";
   }
   return "";
 }

@@ -63,6 +63,8 @@ constexpr const char* kWarpgroupProblems[] = {
     "x=2x9x134x32 filter=3x3x32 padding=1,0,2,1 bias act=leaky:0.25 pool=2x2/2x2",
     "x=2x6x8x32 filter=3x3x32 bias act=relu pool=3x3/2x2:same",
     "x=1x3x4x32 filter=3x3x32 bias",
+    "x=3x8x15x32 filter=3x3x32 padding=same bias act=relu",
+    "x=1x6x131x32 filter=3x3x32 padding=1,2,1,0 bias act=relu pool=2x2/2x2",
     "x=0x9x8x32 filter=3x3x32 act=relu",
 };
 constexpr const char* kWideWarpgroupProblems[] = {
@@ -194,12 +196,9 @@ class CudaConv2DTest : public ::testing::TestWithParam<CudaConv2DParam> {
   }
   Outputs RunPass(Conv2DPass pass, const Conv2DScenario& scenario) const {
     const Conv2DProblem& conv = scenario.problem.conv;
-    const bool pairs = conv.in_channels == 32 && conv.out_channels == 32;
-    const bool even = conv.window.w.out % 2 == 0;
-    const bool filter_of_float =
-        pass == Conv2DPass::kBackwardFilter && mode().type == DataType::kFloat32;
-    if (mode().capability == 90 && (pass == Conv2DPass::kForward || !pairs || even) &&
-        !filter_of_float) {
+    const WindowAxis& w = conv.window.w;
+    const bool filter_taken = conv.dtype != DataType::kFloat32 && w.in % 2 == 0 && w.out % 2 == 0;
+    if (mode().capability == 90 && (pass != Conv2DPass::kBackwardFilter || filter_taken)) {
       EXPECT_EQ(cuda::WarpgroupConv3x3Refusal(pass, scenario.problem), "");
     }
     return RunOnDevice(pass, scenario.problem, scenario.inputs,
@@ -389,6 +388,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DStatisticsTest,
 constexpr const char* kWarpgroupStatisticsProblems[] = {
     "x=5x12x8x32 filter=3x3x32 padding=same bias statistics",
     "x=1x3x130x32 filter=3x3x32 bias statistics",
+    "x=3x7x11x32 filter=3x3x32 bias statistics",
     "x=2x9x67x32 filter=3x3x64 padding=same bias statistics",
     "x=9x5x5x64 filter=3x3x32 bias statistics",
     "x=3x13x13x64 filter=3x3x64 padding=same bias statistics",
@@ -442,6 +442,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaConv2DFoldTest,
                          ParamName);
 INSTANTIATE_TEST_SUITE_P(Warpgroups, CudaConv2DFoldTest,
                          ::testing::Combine(::testing::Values("x=3x9x10x32 filter=3x3x32 bias",
+                                                              "x=3x9x9x32 filter=3x3x32 bias",
                                                               "x=3x8x9x64 filter=3x3x32 bias"),
                                             ::testing::ValuesIn(kWarpgroupModes)),
                          ParamName);

@@ -24,11 +24,11 @@
 
 namespace fastconv::cuda {
 
-// From 32 or 64 channels to 32 or 64, or to kOutputs of them.
-template <class T, int kChannels, int kOutputs, Conv3x3Result kResult, Folded kFolded>
+// From 32 or 64 channels to 32 or 64, or to kOutputs of them. kPairs: units are pairs of pixels.
+template <class T, int kChannels, int kOutputs, bool kPairs, Conv3x3Result kResult, Folded kFolded>
 struct WarpgroupConv3x3 {
   using Args = WarpgroupConv3x3Args;
-  using Rings = WarpgroupConv3x3Rings<T, kChannels, kOutputs, kResult, kFolded>;
+  using Rings = WarpgroupConv3x3Rings<T, kChannels, kOutputs, kPairs, kResult, kFolded>;
   static constexpr int kThreads = Rings::kWarpgroups * kWarpgroupSize;
   static constexpr int kMinBlocks = 1;
 
@@ -67,7 +67,7 @@ struct WarpgroupConv3x3 {
   using Planes = typename Rings::Planes;
   static constexpr int kPerUnit = Rings::kPerUnit;
   static constexpr int kTiles = Rings::kTiles, kTilePixels = Rings::kTilePixels;
-  static constexpr bool kPairs = Rings::kPairs, kStaged = Rings::kStaged;
+  static constexpr bool kStaged = Rings::kStaged;
   static constexpr int kRows = Rings::kRows;
   static constexpr bool kPooled = Rings::kPooled, kStatistics = Rings::kStatistics;
   static constexpr int kColumns = 3 * kOutputs;  // of a product: three rows of sums

@@ -16,7 +16,7 @@
 
 namespace fastconv::cuda {
 
-template <class T, int kChannels, int kOutputs, Conv3x3Result kResult, Folded kFolded>
+template <class T, int kChannels, int kOutputs, bool kPairs, Conv3x3Result kResult, Folded kFolded>
 struct WarpgroupConv3x3Rings {
   using Args = WarpgroupConv3x3Args;
   using Filter = PackedFilter3x3<T, kChannels, kOutputs>;
@@ -26,13 +26,13 @@ struct WarpgroupConv3x3Rings {
   static constexpr bool kPooled = kResult == Conv3x3Result::kPooledMap;
   static constexpr bool kStatistics = kResult == Conv3x3Result::kMapAndStatistics;
 
-  // A tile is 64 pixels: of two tiles either every other pixel or, of one per unit, halves. With
-  // two of float registers are left for storing a map, and for nothing else.
+  // A tile is 64 pixels: of two tiles either every other pixel (kPairs, a unit has both) or halves.
+  // With two of float registers are left for storing a map, and for nothing else.
   static constexpr bool kNarrow = kChannels == 32 && kOutputs == 32;
   static constexpr int kTiles =
       kNarrow && (sizeof(T) == 2 || kResult == Conv3x3Result::kMap) ? 2 : 1;
   static constexpr int kTilePixels = 64;
-  static constexpr bool kPairs = kTiles == 2 && 2 * Planes::kBytes <= kUnitBytes;
+  static_assert(!kPairs || (kTiles == 2 && 2 * Planes::kBytes == kUnitBytes), "two fill a unit");
   static constexpr int kPerUnit = kPairs ? 2 : 1;
   static constexpr int kUnits = kTiles * kTilePixels / kPerUnit;
   static constexpr int kUnit = kPerUnit * Planes::kBytes;  // bytes
@@ -45,10 +45,10 @@ struct WarpgroupConv3x3Rings {
   // Whether rows of blocks share the outputs: where shared memory has no room for all of the
   // filter.
   static constexpr bool kShared = Planes::kCount > 1;
-  // Of few channels, where threads on their own would store small pieces; beside rows of float of
-  // which dz is made there is no room.
+  // Of few channels, where threads on their own would store small pieces, as whole units; beside
+  // rows of float of which dz is made there is no room.
   static constexpr bool kStaged =
-      kTiles == 2 && !kPooled && (sizeof(T) == 2 || kFolded == Folded::kNothing);
+      kTiles == 2 && !kPooled && (kPairs || (sizeof(T) == 4 && kFolded == Folded::kNothing));
   using Staged = StagedRows<kUnits>;
   static constexpr int kStagedBytes = kStaged ? kWorkers * Staged::kBytes : 0;
   static constexpr int kDropoutBytes = kPooled ? kStageAlignment : 0;  // a DropoutState
