@@ -240,7 +240,7 @@ def fused_conv2d_batch_norm(
     )
     if training:
         if bias is not None and placement.on_gpu():  # there the gradient may be a pass of its own
-            bias = _with_zero_gradient(bias)
+            bias = _with_zero_gradient(tf.convert_to_tensor(bias))
         z, mean, variance = conv2d_batch_statistics(x, filter, bias, **convolution)
         if synchronized:
             count = samples_per_channel(z, mean.dtype)

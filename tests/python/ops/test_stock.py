@@ -2,13 +2,23 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import output_and_gradients, reference_output_and_gradients, values
-from tolerances import assert_close, assert_statistics, largest, sum_bound
+from tolerances import (
+    assert_close,
+    assert_close_in_norm,
+    assert_statistics,
+    chain_bound,
+    largest,
+    sum_bound,
+)
 
+import fastconv
 from fastconv import ops, placement
+from fastconv.layers import FusedConv2D
 from fastconv.ops import reference
 
 BLOCK = {"activation": "relu", "pool_size": 2}
@@ -155,6 +165,36 @@ def test_a_bias_that_is_normalised_away_takes_no_pass(on_gpu):
             used.add(op.name)
             ahead += [source.op for source in op.inputs]
     assert not {name for name in used if graph.get_operation_by_name(name).type == "BiasAddGrad"}
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "XLA"])
+def test_layers_train_their_variables(mode, on_gpu):
+    model = keras.Sequential(
+        [
+            keras.Input((12, 11, 5)),
+            FusedConv2D(8, 3, activation="relu"),
+            FusedConv2D(4, 3, activation="relu", use_bias=False),
+            FusedConv2D(6, 5, activation="relu", batch_norm=True),
+        ]
+    )
+    twin = fastconv.convert(model, backend="stock")
+    x, shift = values((3, 12, 11, 5), tf.float32, 1), values((3, 4, 3, 6), tf.float32, 2)
+
+    def gradients(model):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(x, training=True) * shift)
+        return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+
+    if mode != "eager":
+        found = tf.function(gradients, jit_compile=mode == "XLA")(model)
+    else:
+        found = gradients(model)
+    bound = chain_bound(tf.float32, 5 * 5 * 4 * 36)
+    for one, exact, variable in zip(found, gradients(twin), model.trainable_variables, strict=True):
+        if variable is model.layers[-1].bias:  # the normalisation takes it away
+            np.testing.assert_array_equal(one, tf.zeros(6))
+        else:
+            assert_close_in_norm(one, exact, bound, variable.path)
 
 
 def test_convolutions_with_a_kernel_of_their_own_take_it(on_gpu):
