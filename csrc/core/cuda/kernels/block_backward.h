@@ -39,17 +39,14 @@ struct BlockBackward {
   static constexpr bool kSums =
       kPart == BackwardPart::kStoreAndSum || kPart == BackwardPart::kNormalizeSums;
   static constexpr bool kStores = kPart != BackwardPart::kNormalizeSums;
+  static constexpr int kAhead = 2;  // pixels whose loads are under way at once
 
   static FASTCONV_DEVICE void Run(const Args& args) {
     const Part part = MakePart<kVector>(args.traversal);
     // Idle threads stay for the barriers of the sums.
     if (!kSums && !part.active) return;
     BlockBackward thread(args, part);
-    if (part.active) {
-      for (int64_t item = part.first; item < args.traversal.items; item += part.step) {
-        thread.Patch(item);
-      }
-    }
+    if (part.active) thread.Patches();
     if constexpr (kSums) {
       float* partials =
           args.partials + static_cast<int64_t>(BlockIndex().x) * 2 * args.traversal.channels;
@@ -81,13 +78,17 @@ struct BlockBackward {
     }
   }
 
-  FASTCONV_DEVICE void Patch(int64_t item) {
+  FASTCONV_DEVICE void Patches() {
     if constexpr (kPooling == Pooling::kNone) {
-      Pixel(item);
-    } else if constexpr (kPooling == Pooling::kTwoByTwo) {
-      TwoByTwo(item);
+      Pixels();
     } else {
-      AnyWindows(item);
+      for (int64_t item = part_.first; item < args_.traversal.items; item += part_.step) {
+        if constexpr (kPooling == Pooling::kTwoByTwo) {
+          TwoByTwo(item);
+        } else {
+          AnyWindows(item);
+        }
+      }
     }
   }
 
@@ -113,11 +114,32 @@ struct BlockBackward {
     return {image, static_cast<int>(row - image * rows), static_cast<int>(item - row * columns)};
   }
 
-  FASTCONV_DEVICE void Pixel(int64_t pixel) {
+  // What a pixel's gradient is made of: dy, and z or y.
+  struct Loaded {
+    T dy[kVector], other[kVector];
+  };
+
+  FASTCONV_DEVICE void Pixels() {
+    Loaded loaded[kAhead];
+    ForItems<kAhead>(
+        part_, args_.traversal.items,
+        [&](int i, int64_t pixel) {
+          const int64_t at = pixel * args_.traversal.channels + part_.channel;
+          LoadElements(static_cast<const T*>(args_.dy) + at, loaded[i].dy);
+          if (kNormalize || !args_.activation.linear) {
+            LoadElements(static_cast<const T*>(kNormalize ? args_.z : args_.y) + at,
+                         loaded[i].other);
+          }
+        },
+        [&](int i, int64_t pixel) { Pixel(pixel, loaded[i]); });
+  }
+
+  FASTCONV_DEVICE void Pixel(int64_t pixel, const Loaded& loaded) {
     const int channels = args_.traversal.channels;
     const int64_t at = pixel * channels + part_.channel;
     float da[kVector], z[kVector];
-    LoadValues(static_cast<const T*>(args_.dy) + at, da);
+    FASTCONV_UNROLL
+    for (int c = 0; c < kVector; ++c) da[c] = ToFloat(loaded.dy[c]);
     if (dropout_.enabled()) {
       const int64_t image = pixel / (static_cast<int64_t>(args_.height) * args_.width);
       bool keep[kVector];
@@ -126,17 +148,15 @@ struct BlockBackward {
       for (int c = 0; c < kVector; ++c) da[c] = keep[c] ? da[c] * dropout_.scale() : 0;
     }
     if constexpr (kNormalize) {
-      LoadValues(static_cast<const T*>(args_.z) + at, z);
       FASTCONV_UNROLL
       for (int c = 0; c < kVector; ++c) {
+        z[c] = ToFloat(loaded.other[c]);
         da[c] = ActivationGradient(args_.activation, stage_(c, z[c]) > 0, da[c]);
       }
     } else if (!args_.activation.linear) {
-      float y[kVector];
-      LoadValues(static_cast<const T*>(args_.y) + at, y);
       FASTCONV_UNROLL
       for (int c = 0; c < kVector; ++c) {
-        da[c] = ActivationGradient(args_.activation, y[c] > 0, da[c]);
+        da[c] = ActivationGradient(args_.activation, ToFloat(loaded.other[c]) > 0, da[c]);
       }
     }
     Finish(at, da, z);

@@ -26,25 +26,34 @@ struct BlockForward {
     if (!part.active) return;
     const Stage<T, kVector> stage(args.affine, part.channel);
     const DropoutMask<T> dropout(args.dropout);
-    for (int64_t item = part.first; item < args.traversal.items; item += part.step) {
-      if constexpr (kPooling == Pooling::kNone) {
-        Map(args, part, stage, dropout, item);
-      } else {
-        PoolCell(args, part, stage, dropout, item);
+    if constexpr (kPooling == Pooling::kNone) {
+      T z[kAhead][kVector];
+      ForItems<kAhead>(
+          part, args.traversal.items,
+          [&](int i, int64_t pixel) {
+            LoadElements(
+                static_cast<const T*>(args.z) + pixel * args.traversal.channels + part.channel,
+                z[i]);
+          },
+          [&](int i, int64_t pixel) { Map(args, part, stage, dropout, pixel, z[i]); });
+    } else {
+      for (int64_t cell = part.first; cell < args.traversal.items; cell += part.step) {
+        PoolCell(args, part, stage, dropout, cell);
       }
     }
   }
 
  private:
+  static constexpr int kAhead = 4;  // pixels, as many as the loads of a cell
+
   static FASTCONV_DEVICE void Map(const Args& args, const Part& part,
                                   const Stage<T, kVector>& stage, const DropoutMask<T>& dropout,
-                                  int64_t pixel) {
+                                  int64_t pixel, const T (&z)[kVector]) {
     const int channels = args.traversal.channels;
     const int64_t at = pixel * channels + part.channel;
     float v[kVector];
-    LoadValues(static_cast<const T*>(args.z) + at, v);
     FASTCONV_UNROLL
-    for (int i = 0; i < kVector; ++i) v[i] = stage(i, v[i]);
+    for (int i = 0; i < kVector; ++i) v[i] = stage(i, ToFloat(z[i]));
     Activate(args.activation, v);
     if (dropout.enabled()) {
       const int64_t image = pixel / (static_cast<int64_t>(args.height) * args.width);

@@ -63,6 +63,24 @@ FASTCONV_DEVICE Part MakePart(const Traversal& traversal) {
   return part;
 }
 
+// Calls load(i, item) for up to kAhead items of the thread's and then use(i, item) for each, so
+// that as many loads are under way at once. i is a constant of the unrolled code.
+template <int kAhead, class Load, class Use>
+FASTCONV_DEVICE void ForItems(const Part& part, int64_t items, const Load& load, const Use& use) {
+  for (int64_t first = part.first; first < items; first += kAhead * part.step) {
+    FASTCONV_UNROLL
+    for (int i = 0; i < kAhead; ++i) {
+      const int64_t item = first + i * part.step;
+      if (item < items) load(i, item);
+    }
+    FASTCONV_UNROLL
+    for (int i = 0; i < kAhead; ++i) {
+      const int64_t item = first + i * part.step;
+      if (item < items) use(i, item);
+    }
+  }
+}
+
 }  // namespace fastconv::cuda
 
 #endif  // FASTCONV_CORE_CUDA_KERNELS_TRAVERSAL_H_
