@@ -4,6 +4,7 @@
 //
 //   FASTCONV_DEVICE, FASTCONV_HOST_DEVICE   before functions of kernels
 //   FASTCONV_UNROLL                         before a loop with a constant number of rounds
+//   FASTCONV_UNROLL_BY(rounds)              the same, but so many at a time; 1: not at all
 //   Block BlockIndex(), GridSize()          x and y
 //   int ThreadIndex(), LaneIndex(), WarpIndex()
 //   int ThreadIndexAgain()                  the same, but what is computed from it is not kept in

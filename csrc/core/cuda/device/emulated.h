@@ -16,6 +16,7 @@
 #define FASTCONV_DEVICE inline
 #define FASTCONV_HOST_DEVICE inline
 #define FASTCONV_UNROLL
+#define FASTCONV_UNROLL_BY(rounds)
 
 namespace fastconv::cuda {
 namespace emulation {

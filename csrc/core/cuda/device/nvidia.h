@@ -10,6 +10,8 @@
 #define FASTCONV_DEVICE __device__ __forceinline__
 #define FASTCONV_HOST_DEVICE __host__ __device__ __forceinline__
 #define FASTCONV_UNROLL _Pragma("unroll")
+#define FASTCONV_PRAGMA(text) _Pragma(#text)
+#define FASTCONV_UNROLL_BY(rounds) FASTCONV_PRAGMA(unroll(rounds))
 
 namespace fastconv::cuda {
 

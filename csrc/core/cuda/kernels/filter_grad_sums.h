@@ -38,6 +38,7 @@ class FilterGradSums {
     constexpr int kElement = static_cast<int>(sizeof(T));
     FASTCONV_UNROLL
     for (int first = 0; first < kNTiles; first += kHeldTiles) {
+      FASTCONV_UNROLL_BY(Product::kSplit ? 1 : kTile / kDepth)  // registers
       for (int depth = 0; depth < kTile; depth += kDepth) {
         typename Product::B b[3][kHeldTiles];  // the rows of dz that a row of x meets
         FASTCONV_UNROLL
