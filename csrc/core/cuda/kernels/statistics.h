@@ -29,6 +29,13 @@ struct Moments {
 // from that and of their squares.
 constexpr int kStatisticsValues = 4;
 
+FASTCONV_DEVICE Moments MomentsOf(const float (&values)[kStatisticsValues]) {
+  const float count = values[0], shift = values[1];
+  const double sum = values[2], squares = values[3];
+  const double mean = sum / count;
+  return {count, shift + mean, squares - sum * mean};
+}
+
 struct MergeStatistics {
   struct Args {
     const float* partials;  // [block][kStatisticsValues][channels]
@@ -36,8 +43,10 @@ struct MergeStatistics {
     float* mean;
     float* variance;
   };
-  static constexpr int kColumns = kWarpSize;
-  static constexpr int kSlices = 32;
+  // Divisions of double take longest: a channel has many threads, a multiprocessor few channels.
+  static constexpr int kColumns = 8;
+  static constexpr int kSlices = 128;
+  static constexpr int kBatch = 4;  // blocks that wait for memory together
   static constexpr int kThreads = kColumns * kSlices;
   static constexpr int kMinBlocks = 1;
   static constexpr int kSharedBytes = kThreads * static_cast<int>(sizeof(Moments));
@@ -49,19 +58,28 @@ struct MergeStatistics {
     const int slice = ThreadIndex() / kColumns;
     const bool active = channel < args.channels;
     Moments mine = {};
-    for (int block = slice; active && block < args.blocks; block += kSlices) {
-      const float* from =
-          args.partials + static_cast<int64_t>(block) * kStatisticsValues * args.channels + channel;
-      const float count = from[0], shift = from[args.channels];
-      const double sum = from[2 * args.channels], squares = from[3 * args.channels];
-      const double mean = sum / count;
-      mine.Merge({count, shift + mean, squares - sum * mean});
+    for (int first = slice; active && first < args.blocks; first += kBatch * kSlices) {
+      float values[kBatch][kStatisticsValues] = {};  // of blocks that are not there: no samples
+      FASTCONV_UNROLL
+      for (int i = 0; i < kBatch; ++i) {
+        const int64_t block = first + i * kSlices;
+        const float* from = args.partials + block * kStatisticsValues * args.channels + channel;
+        FASTCONV_UNROLL
+        for (int k = 0; k < kStatisticsValues; ++k) {
+          if (block < args.blocks) values[i][k] = from[k * args.channels];
+        }
+      }
+      FASTCONV_UNROLL
+      for (int i = 0; i < kBatch; ++i) mine.Merge(MomentsOf(values[i]));
     }
     auto* all = reinterpret_cast<Moments*>(SharedMemory());
-    all[ThreadIndex()] = mine;
-    SyncThreads();
+    for (int half = kSlices / 2; half > 0; half /= 2) {
+      all[ThreadIndex()] = mine;
+      SyncThreads();
+      if (slice < half) mine.Merge(all[ThreadIndex() + half * kColumns]);
+      SyncThreads();
+    }
     if (!active || slice > 0) return;
-    for (int i = 1; i < kSlices; ++i) mine.Merge(all[ThreadIndex() + i * kColumns]);
     // No samples: 0 / 0, a NaN, as in stock.
     args.mean[channel] = static_cast<float>(mine.count == 0 ? NAN : mine.mean);
     args.variance[channel] = static_cast<float>(mine.squares / mine.count);
