@@ -10,7 +10,7 @@ Status LaunchForward(const MapShape& map, const Epilogue& epilogue, BlockArgs ar
   return WithType(map.dtype, args, map.channels, [&](auto type, auto vector) {
     using T = decltype(type);
     constexpr int kVector = decltype(vector)::value;
-    args.traversal = MakeTraversal(cells, map.channels, kVector, kItemsPerThread);
+    args.traversal = MakeTraversal(cells, map.channels, kVector);
     return WithPooling<kVector>(PoolingOf(pool), [&](auto pooling) {
       using Kernel = BlockForward<T, kVector, decltype(pooling)::value>;
       return Launch<Kernel>(args.traversal.grid, /*shared_bytes=*/0, stream, args);

@@ -20,9 +20,26 @@
 
 namespace fastconv::cuda {
 
-// So many items a thread takes before the grid grows: what its channels have in common is loaded
-// once for all.
-constexpr int64_t kItemsPerThread = 64;
+// Enough blocks to fill the GPU, and more only where a thread had over kItemsPerThread items: what a
+// block loads for all of them, keeps, or writes at its end is paid for once.
+inline Traversal MakeTraversal(int64_t items, int64_t channels, int vector) {
+  constexpr int64_t kItemsPerThread = 64, kBlocksPerMultiprocessor = 4;
+  Traversal traversal;
+  traversal.channels = static_cast<int>(channels);
+  traversal.items = items;
+  const int64_t runs = (channels + vector - 1) / vector;
+  traversal.runs = static_cast<int>(std::min<int64_t>(runs, kTraversalThreads));
+  traversal.lanes = kTraversalThreads / traversal.runs;
+  const int64_t columns = (runs + traversal.runs - 1) / traversal.runs;
+  const auto blocks = [&](int64_t per_thread) {
+    const int64_t per_block = traversal.lanes * per_thread;
+    return (items + per_block - 1) / per_block;
+  };
+  const int64_t filling = (kBlocksPerMultiprocessor * Multiprocessors() + columns - 1) / columns;
+  const int64_t rows = std::max(std::min(blocks(1), filling), blocks(kItemsPerThread));
+  traversal.grid = {static_cast<int>(rows), static_cast<int>(columns)};
+  return traversal;
+}
 
 // The map behind a convolution, or of a max pooling, and what is done with it.
 struct MapShape {
@@ -120,8 +137,7 @@ inline int64_t Patches(const MapShape& map, const MaxPoolSpec& pool) {
 inline size_t PartialBytes(int64_t items, int64_t channels, int values) {
   int64_t blocks = 0;
   for (int vector : {1, 4, 8}) {
-    blocks =
-        std::max<int64_t>(blocks, MakeTraversal(items, channels, vector, kItemsPerThread).grid.x);
+    blocks = std::max<int64_t>(blocks, MakeTraversal(items, channels, vector).grid.x);
   }
   return static_cast<size_t>(blocks * values * channels) * sizeof(float);
 }
@@ -145,8 +161,7 @@ Status LaunchBackwardPart(const MapShape& map, const Epilogue& epilogue, BlockAr
   return WithType(map.dtype, args, map.channels, [&](auto type, auto vector) {
     using T = decltype(type);
     constexpr int kVector = decltype(vector)::value;
-    args.traversal =
-        MakeTraversal(Patches(map, epilogue.pool), map.channels, kVector, kItemsPerThread);
+    args.traversal = MakeTraversal(Patches(map, epilogue.pool), map.channels, kVector);
     if (blocks != nullptr) *blocks = args.traversal.grid.x;
     return WithPooling<kVector>(PoolingOf(epilogue.pool), [&](auto pooling) {
       using Kernel = BlockBackward<T, kVector, decltype(pooling)::value, kPart>;

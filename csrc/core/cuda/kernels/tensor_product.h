@@ -32,13 +32,7 @@ FASTCONV_DEVICE uint32_t RoundToTf32(uint32_t word) {
   constexpr float kHalfUnit = 0x1p-11f;  // of 1
   return BitsOf(FloatOf(word) + FloatOf(word & kSignAndExponent) * kHalfUnit);
 }
-FASTCONV_DEVICE float RoundToTf32(float value) {
-  uint32_t word;
-  memcpy(&word, &value, sizeof(word));
-  word = RoundToTf32(word);
-  memcpy(&value, &word, sizeof(value));
-  return value;
-}
+FASTCONV_DEVICE float RoundToTf32(float value) { return FloatOf(RoundToTf32(BitsOf(value))); }
 
 template <class T, Precision kPrecision>
 struct TensorProduct {

@@ -4,7 +4,6 @@
 #ifndef FASTCONV_CORE_CUDA_KERNELS_TRAVERSAL_H_
 #define FASTCONV_CORE_CUDA_KERNELS_TRAVERSAL_H_
 
-#include <algorithm>
 #include <cstdint>
 
 #include "core/cuda/device/device.h"
@@ -20,28 +19,6 @@ struct Traversal {
   int lanes;   // items that a block has at a time
   Block grid;  // x: over items, y: over channels
 };
-
-// Enough blocks to fill any GPU, and no more than `items_per_thread` need: what a block keeps or
-// writes at its end is paid for once.
-inline Traversal MakeTraversal(int64_t items, int64_t channels, int vector,
-                               int64_t items_per_thread) {
-  constexpr int64_t kBlocks = 4 * 132;  // an H200 has 132 multiprocessors
-  Traversal traversal;
-  traversal.channels = static_cast<int>(channels);
-  traversal.items = items;
-  const int64_t runs = (channels + vector - 1) / vector;
-  traversal.runs = static_cast<int>(std::min<int64_t>(runs, kTraversalThreads));
-  traversal.lanes = kTraversalThreads / traversal.runs;
-  const int64_t columns = (runs + traversal.runs - 1) / traversal.runs;
-  const auto blocks = [&](int64_t per_thread) {
-    const int64_t per_block = traversal.lanes * per_thread;
-    return (items + per_block - 1) / per_block;
-  };
-  const int64_t rows =
-      std::max(std::min(blocks(1), (kBlocks + columns - 1) / columns), blocks(items_per_thread));
-  traversal.grid = {static_cast<int>(rows), static_cast<int>(columns)};
-  return traversal;
-}
 
 // A thread's part.
 struct Part {
