@@ -117,6 +117,45 @@ TEST_P(CudaBatchNormTest, GradApply) {
   });
 }
 
+// What blocks leave of their samples, if each has some or none: fewer and more of them than the
+// threads of a channel, and than these load at once.
+TEST(CudaMergeBatchStatisticsTest, MatchesStatisticsOfAllSamples) {
+  constexpr int kChannels = 11, kLeft = 4;  // number of samples, shift, sum, squares
+  for (const int blocks : {1, 100, 129, 600, 1100}) {
+    SCOPED_TRACE(blocks);
+    Random random("merge" + std::to_string(blocks));
+    std::vector<double> samples, partials;
+    for (int block = 0; block < blocks; ++block) {
+      const int64_t count = block == 0 ? 3 : random.Integer(0, 3);
+      std::vector<double> left(kLeft * kChannels);
+      for (int c = 0; c < kChannels; ++c) {
+        left[c] = static_cast<double>(count);
+        left[kChannels + c] = 1000.0 * (c % 3 - 1) + random.Uniform(-1, 1) / 1024;
+      }
+      for (double& value : left) value = static_cast<float>(value);
+      for (int64_t sample = 0; sample < count; ++sample) {
+        for (int c = 0; c < kChannels; ++c) {
+          const double deviation = static_cast<double>(random.Integer(-64, 64)) / 16;
+          samples.push_back(left[kChannels + c] + deviation);
+          left[2 * kChannels + c] += deviation;
+          left[3 * kChannels + c] += deviation * deviation;
+        }
+      }
+      partials.insert(partials.end(), left.begin(), left.end());
+    }
+    const InputBuffer given(DataType::kFloat32, partials);
+    OutputBuffer mean(DataType::kFloat32, kChannels), variance(DataType::kFloat32, kChannels);
+    const Status status = cuda::MergeBatchStatistics(
+        static_cast<const float*>(given.data()), blocks, kChannels,
+        static_cast<float*>(mean.data()), static_cast<float*>(variance.data()), nullptr);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(mean.GuardsIntact() && variance.GuardsIntact());
+    const StatisticsExpectation expected = ExpectStatistics(kChannels, samples);
+    EXPECT_TRUE(Matches(expected.mean, mean.Values())) << "mean";
+    EXPECT_TRUE(Matches(expected.variance, variance.Values())) << "variance";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, CudaBatchNormTest,
                          ::testing::Combine(::testing::ValuesIn(kBatchNormCases),
                                             ::testing::ValuesIn(kCudaTypes)),
