@@ -20,8 +20,8 @@
 
 namespace fastconv::cuda {
 
-// Enough blocks to fill the GPU, and more only where a thread had over kItemsPerThread items: what a
-// block loads for all of them, keeps, or writes at its end is paid for once.
+// Enough blocks to fill the GPU, and more only where a thread had over kItemsPerThread items: what
+// a block loads for all of them, keeps, or writes at its end is paid for once.
 inline Traversal MakeTraversal(int64_t items, int64_t channels, int vector) {
   constexpr int64_t kItemsPerThread = 64, kBlocksPerMultiprocessor = 4;
   Traversal traversal;
