@@ -12,8 +12,8 @@
 namespace fastconv::cuda {
 namespace {
 
-int TilesAlong(int64_t pixels, int tile = kTile) {
-  return static_cast<int>((pixels + tile - 1) / tile);
+int TilesAlong(int64_t size, int tile = kTile) {
+  return static_cast<int>((size + tile - 1) / tile);
 }
 size_t Align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -77,12 +77,12 @@ void ShareTiles(const Conv2DProblem& conv, Folded folded, FilterGrad3x3Args* arg
   args->tile_rows = TilesAlong(conv.window.h.out, image ? kTile : kFilterGradTileRows);
   args->tile_columns = TilesAlong(conv.window.w.out);
   args->tiles = static_cast<int>(conv.batch) * args->tile_rows * args->tile_columns;
-  args->output_blocks = TilesAlong(conv.out_channels, 32);
+  args->output_blocks = TilesAlong(conv.out_channels, kFilterGradSide);
   if (image) {
     const int each = ImageFilterGradBlocks(conv.dtype == DataType::kFloat32, folded);
     args->blocks = BlocksPerColumn(args->tiles, each, args->output_blocks);
   } else {
-    const int columns = TilesAlong(conv.in_channels, 32) * args->output_blocks;
+    const int columns = TilesAlong(conv.in_channels, kFilterGradSide) * args->output_blocks;
     args->blocks = BlocksPerColumn(TilesAlong(args->tiles, kFilterGradTeams), 1, columns);
   }
 }
@@ -92,7 +92,7 @@ size_t FilterPartialBytes(const FusedConv2DProblem& problem) {
   if (TakesWarpgroups(Conv2DPass::kBackwardFilter, problem)) {
     return Align(WarpgroupFilterPartialBytes(conv));
   }
-  // Of what needs the most registers there are fewer blocks.
+  // The most blocks that there are: some of what is folded takes registers that others need.
   FilterGrad3x3Args args = {};
   ShareTiles(conv, Folded::kNothing, &args);
   return Align(args.blocks * (conv.filter_size() + conv.out_channels) * sizeof(float));

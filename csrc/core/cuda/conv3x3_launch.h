@@ -112,7 +112,8 @@ Status LaunchFilterGrad3x3Variant(DataType dtype, FloatPrecision precision, Filt
     using Kernel = FilterGrad3x3<decltype(type), decltype(product)::value, kFolded>;
     const int most = Kernel::kMaxSlots;
     args.slots = Kernel::SharedBytes(most) <= MaxSharedBytes() ? most : 1;
-    const Block grid = {args.blocks, (args.channels + 31) / 32 * args.output_blocks};
+    const int channel_blocks = (args.channels + kFilterGradSide - 1) / kFilterGradSide;
+    const Block grid = {args.blocks, channel_blocks * args.output_blocks};
     return Launch<Kernel>(grid, Kernel::SharedBytes(args.slots), stream, args);
   });
 }

@@ -39,11 +39,12 @@ struct FilterGrad3x3Args {
 };
 
 constexpr int kFilterGradTeams = 2, kFilterGradTileRows = 8;
+constexpr int kFilterGradSide = 32;  // channels of a block, in and out
 
 template <class T, Precision kPrecision, Folded kFolded>
 struct FilterGrad3x3 {
   using Args = FilterGrad3x3Args;
-  static constexpr int kSide = 32;  // channels of a block, of either kind
+  static constexpr int kSide = kFilterGradSide;
   using Sums = FilterGradSums<T, kPrecision, kSide / 16>;
   static constexpr int kTileRows = kFilterGradTileRows;
   static constexpr int kRowWarps = kTileRows / Sums::kRows;  // of a team

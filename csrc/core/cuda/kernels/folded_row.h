@@ -16,14 +16,13 @@ namespace fastconv::cuda {
 
 // dy behind an activation comes to where dz is going to be and y beside it; behind a pooling both
 // the cells' dy and their codes come beside it. Pooled rows begin with a cell and have whole ones.
-// kPixels: of a unit.
+// kPerUnit: pixels.
 template <class T, int kChannels, Folded kFolded,
-          int kPixels = kUnitBytes / kChannels / static_cast<int>(sizeof(T))>
+          int kPerUnit = kUnitBytes / kChannels / static_cast<int>(sizeof(T))>
 class FoldedRow {
  public:
   static constexpr int kVector = kVectorOf<T>;
   static constexpr int kPixelBytes = kChannels * static_cast<int>(sizeof(T));
-  static constexpr int kPerUnit = kPixels;
   static constexpr int kUnit = kPerUnit * kPixelBytes;  // bytes
   // Pixels that rows begin and end with multiples of.
   static constexpr int kGrain = kFolded == Folded::kPooling ? 2 : kPerUnit;

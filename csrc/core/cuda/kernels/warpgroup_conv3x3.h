@@ -140,11 +140,11 @@ struct WarpgroupConv3x3 {
     static constexpr int kBiases = kFolded == Folded::kNothing ? kValues : 1;
 
     // Channels of y.
-    FASTCONV_DEVICE int Outputs() const { return Rings::kShared ? args_.outputs : kOutputs; }
+    FASTCONV_DEVICE int Outputs() const { return Rings::kSplitsOutputs ? args_.outputs : kOutputs; }
 
     // First channel of a thread's vector.
     static FASTCONV_DEVICE int Channel(int vector) {
-      const int first = Rings::kShared ? BlockIndex().y * kOutputs : 0;
+      const int first = Rings::kSplitsOutputs ? BlockIndex().y * kOutputs : 0;
       return first + (vector * 4 + LaneIndex() % 4) * kVector;
     }
 

@@ -44,7 +44,7 @@ struct WarpgroupConv3x3Rings {
 
   // Whether rows of blocks share the outputs: where shared memory has no room for all of the
   // filter.
-  static constexpr bool kShared = Planes::kCount > 1;
+  static constexpr bool kSplitsOutputs = Planes::kCount > 1;
   // Of few channels, where threads on their own would store small pieces, as whole units; beside
   // rows of float of which dz is made there is no room.
   static constexpr bool kStaged =
